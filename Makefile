@@ -1,0 +1,50 @@
+SHELL := bash
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test crash bench lint types format chromium lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+
+venv: .venv/.stamp ## build .venv from the lock file (any Python from 3.11 on; PYTHON= chooses)
+.venv/.stamp: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Holdfast needs Python 3.11 or newer: install it, or name it with PYTHON="; exit 1; }
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+demo: venv ## run the refund agent on http://127.0.0.1:8000 (PORT= for another port)
+	@$(BIN)/python -m apps.refund_agent
+
+test: venv chromium ## run every test: real PostgreSQL, real browser, real crashes
+	$(BIN)/pytest -q -n 2 --session-timeout=570 $(ARGS)
+
+crash: venv ## run only the tests that kill real processes
+	$(BIN)/pytest -q -m crash $(ARGS)
+
+bench: venv ## measure
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lint: venv ## check style
+	$(BIN)/ruff check && $(BIN)/ruff format --check
+
+types: venv ## check types
+	$(BIN)/mypy $(wildcard src tests apps benchmarks)
+
+format: venv ## mend style
+	$(BIN)/ruff check --fix && $(BIN)/ruff format
+
+chromium: ## get Debian's Chromium for the browser tests, where that is possible
+	@which chromium chromium-browser google-chrome 2>/dev/null | grep -q . || test -n "$$HOLDFAST_CHROMIUM" || \
+	{ test "$$(id -u)" = 0 && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } || \
+	echo "No Chromium, and none could be installed: the browser tests will be skipped. HOLDFAST_CHROMIUM names one."
+
+lock: venv ## resolve the newest versions that go together into requirements.lock (needs uv)
+	uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras \
+	--custom-compile-command 'make lock' --extra dev -o requirements.lock pyproject.toml
+
+clean: ## remove what the other targets made
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .demo
