@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar, overload
 
 T = TypeVar("T")
 
@@ -38,9 +38,11 @@ def eventually(condition: Callable[[], T], *, timeout: float = 10.0, message: st
         time.sleep(_POLL_SECONDS)
 
 
-async def aeventually(
-    condition: Callable[[], T | Awaitable[T]], *, timeout: float = 10.0, message: str = ""
-) -> T:
+@overload
+async def aeventually(condition: Callable[[], Awaitable[T]], *, timeout: float = 10.0, message: str = "") -> T: ...
+@overload
+async def aeventually(condition: Callable[[], T], *, timeout: float = 10.0, message: str = "") -> T: ...
+async def aeventually(condition: Callable[[], Any], *, timeout: float = 10.0, message: str = "") -> Any:
     """Do what `eventually` does without blocking the loop; the condition may be a coroutine function."""
     wait = _Wait(timeout, message or getattr(condition, "__name__", "the condition"))
     while True:
@@ -192,7 +194,7 @@ def kill_at_line(
     env: Mapping[str, str] | None = None,
     timeout: float = 30.0,
 ) -> str:
-    """Run a program, kill it with SIGKILL when it prints a line that begins with `line`; return its output."""
+    """Run a program, kill it with SIGKILL once it prints a line that begins with `line`; return its output."""
     with ScriptProcess(program, arguments=arguments, env=env) as process:
         process.wait_for_line(line, timeout=timeout)
         process.kill()

@@ -89,9 +89,7 @@ class PostgresServer:
         password_file.write_text(password)
         binaries = self._usable_binaries()
         how = ("--encoding=UTF8", "--locale=C", "--auth=scram-sha-256", "--no-sync", "--no-instructions")
-        self._run(
-            [binaries / "initdb", "-D", self._data, "-U", "postgres", f"--pwfile={password_file}", *how]
-        )
+        self._run([binaries / "initdb", "-D", self._data, "-U", "postgres", f"--pwfile={password_file}", *how])
         address = _Address(port=_free_port(), password=password, binaries=str(binaries))
         self._address_file.write_text(json.dumps(asdict(address)))
 
@@ -119,9 +117,7 @@ class PostgresServer:
             as_nobody = {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid, "extra_groups": []}
         # The server inherits the descriptors: with a pipe the call would last as long as the server does.
         with (self.folder / "output").open("a+b") as output:
-            done = subprocess.run(
-                command, stdout=output, stderr=output, cwd=self.folder, check=False, **as_nobody
-            )
+            done = subprocess.run(command, stdout=output, stderr=output, cwd=self.folder, check=False, **as_nobody)
         if done.returncode != 0:
             said = (self.folder / "output").read_text(errors="replace")
             raise RuntimeError(f"{command} failed with {done.returncode}: {said}")
