@@ -40,6 +40,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         PostgresServer(Path(os.environ.pop(_FOLDER_VARIABLE))).destroy()
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which code blocks of the documentation were not run, and why."""
+    reports: list[pytest.TestReport] = terminalreporter.getreports("passed")
+    for report in reports:
+        for name, value in report.user_properties if report.when == "call" else []:
+            if name == "not run":
+                terminalreporter.write_line(f"NOT RUN {value}")
+
+
 @pytest.fixture(scope="session")
 def postgres_admin_url() -> str:
     """The URL of a database whose user may create others, on a server all tests share: never restart it."""

@@ -80,16 +80,21 @@ class ScriptProcess:
     """
 
     def __init__(
-        self, program: str | Path, *, arguments: Sequence[str] = (), env: Mapping[str, str] | None = None
+        self,
+        program: str | Path,
+        *,
+        arguments: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        cwd: Path = ROOT,
     ) -> None:
-        """Start `program`: a path to a file, or source code."""
+        """Start `program`: a path to a file, or source code. `env` is added to the test's own environment."""
         source = [str(program)] if isinstance(program, Path) else ["-c", program]
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self._ended = False
         self._process = subprocess.Popen(
             [sys.executable, "-u", *source, *arguments],
-            cwd=ROOT,
+            cwd=cwd,
             env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -192,10 +197,11 @@ def kill_at_line(
     *,
     arguments: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
     timeout: float = 30.0,
 ) -> str:
     """Run a program, kill it with SIGKILL once it prints a line that begins with `line`; return its output."""
-    with ScriptProcess(program, arguments=arguments, env=env) as process:
+    with ScriptProcess(program, arguments=arguments, env=env, cwd=cwd) as process:
         process.wait_for_line(line, timeout=timeout)
         process.kill()
         return process.output
@@ -206,8 +212,9 @@ def run_script(
     *,
     arguments: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
     timeout: float = 60.0,
 ) -> str:
     """Run a program to its end and return its output; raise AssertionError where it fails."""
-    with ScriptProcess(program, arguments=arguments, env=env) as process:
+    with ScriptProcess(program, arguments=arguments, env=env, cwd=cwd) as process:
         return process.finish(timeout=timeout)
