@@ -20,10 +20,10 @@ demo: venv ## run the refund agent on http://127.0.0.1:8000 (PORT= for another p
 	@$(BIN)/python -m apps.refund_agent
 
 test: venv chromium ## run every test: real PostgreSQL, real browser, real crashes
-	$(BIN)/pytest -q -n 2 --session-timeout=570 $(ARGS)
+	$(BIN)/pytest -n 2 --session-timeout=570 $(ARGS)
 
 crash: venv ## run only the tests that kill real processes
-	$(BIN)/pytest -q -m crash $(ARGS)
+	$(BIN)/pytest -m crash $(ARGS)
 
 bench: venv ## measure
 	$(BIN)/python -m benchmarks $(ARGS)
