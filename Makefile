@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test crash bench lint types format chromium lock clean
+.PHONY: help venv demo test crash bench lint types format chromium lock coverage
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -21,6 +21,9 @@ demo: venv ## run the refund agent on http://127.0.0.1:8000 (PORT= for another p
 
 test: venv chromium ## run every test: real PostgreSQL, real browser, real crashes
 	$(BIN)/pytest -n 2 --session-timeout=570 $(ARGS)
+
+coverage: venv chromium ## run every test and report which branches none of them took
+	$(BIN)/coverage erase && $(BIN)/coverage run -m pytest -n 2 $(ARGS) && $(BIN)/coverage combine -q && $(BIN)/coverage report --skip-covered
 
 crash: venv ## run only the tests that kill real processes
 	$(BIN)/pytest -m crash $(ARGS)
@@ -45,6 +48,3 @@ chromium: ## get Debian's Chromium for the browser tests, where that is possible
 lock: venv ## resolve the newest versions that go together into requirements.lock (needs uv)
 	uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras \
 	--custom-compile-command 'make lock' --extra dev -o requirements.lock pyproject.toml
-
-clean: ## remove what the other targets made
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .demo
