@@ -21,6 +21,8 @@ class Import:
     line: int
     local: bool
     """Inside a function body."""
+    typing_only: bool
+    """Under `if TYPE_CHECKING:`, so that it never happens in a running program."""
 
     @property
     def full_name(self) -> str:
@@ -47,8 +49,15 @@ class Module:
     @cached_property
     def imports(self) -> list[Import]:
         local = {id(node) for function in self.functions for node in ast.walk(function)}
+        typing_only = {id(node) for node in self._typing_only_statements()}
         return [
-            Import(module=module, name=name, line=node.lineno, local=id(node) in local)
+            Import(
+                module=module,
+                name=name,
+                line=node.lineno,
+                local=id(node) in local,
+                typing_only=id(node) in typing_only,
+            )
             for node in ast.walk(self.tree)
             if isinstance(node, ast.Import | ast.ImportFrom)
             for module, name in _imported_by(node)
@@ -57,6 +66,14 @@ class Module:
     @cached_property
     def functions(self) -> list[Function]:
         return [node for node in ast.walk(self.tree) if isinstance(node, Function)]
+
+    def _typing_only_statements(self) -> list[ast.stmt]:
+        return [
+            statement
+            for node in self.tree.body
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+            for statement in node.body
+        ]
 
     def where(self, line: int) -> str:
         return f"{self.path.relative_to(ROOT)}:{line}"
