@@ -1,0 +1,158 @@
+"""Rows to records. Both stores select the columns in the order that is written down here.
+
+A row is a plain tuple, the drivers' fastest; the order of columns is the order of the record's fields unless a function
+says otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from holdfast.core.model import (
+    Approval,
+    AuditEntry,
+    Checkpoint,
+    Kind,
+    Outcome,
+    Status,
+    StreamItem,
+    WorkerRecord,
+    WorkflowRecord,
+)
+
+Row = Sequence[Any]
+
+
+def workflow_record(row: Row) -> WorkflowRecord:
+    """Make a workflow from the columns of `holdfast_records`, which are its fields in order."""
+    return WorkflowRecord(
+        workflow_id=row[0],
+        name=row[1],
+        status=Status(row[2]),
+        version=row[3],
+        epoch=row[4],
+        owner=row[5],
+        parent_id=row[6],
+        input=row[7],
+        input_digest=row[8],
+        request_id=row[9],
+        created_at=row[10],
+        wake_at=row[11],
+        deadline_at=row[12],
+        cancel_at=row[13],
+        crashes=row[14],
+        traceparent=row[15],
+        queue=row[16],
+        priority=row[17],
+        output=row[18],
+        error=row[19],
+        finished_at=row[20],
+        report=row[21],
+    )
+
+
+def checkpoint(row: Row) -> Checkpoint:
+    """Make a checkpoint from the columns of `holdfast_journal` after `workflow_id`."""
+    return Checkpoint(
+        step_id=row[0],
+        branch=row[1],
+        name=row[2],
+        kind=Kind(row[3]),
+        seq=row[4],
+        digest=row[5],
+        output=row[6],
+        error=row[7],
+        attempts=row[8],
+        attempt_errors=row[9],
+        started_at=row[10],
+        finished_at=row[11],
+    )
+
+
+def checkpoint_values(workflow_id: str, recorded: Checkpoint) -> tuple[Any, ...]:
+    """Return the columns of `holdfast_journal`, `workflow_id` first."""
+    return (
+        workflow_id,
+        recorded.step_id,
+        recorded.branch,
+        recorded.name,
+        recorded.kind.value,
+        recorded.seq,
+        recorded.digest,
+        recorded.output,
+        recorded.error,
+        recorded.attempts,
+        recorded.attempt_errors,
+        recorded.started_at,
+        recorded.finished_at,
+    )
+
+
+def outcome(row: Row) -> Outcome:
+    """Make an outcome from (status, output, error or report)."""
+    return Outcome(status=Status(row[0]), output=row[1], error=row[2])
+
+
+def stream_item(row: Row) -> StreamItem:
+    """Make a stream item from (offset, value)."""
+    return StreamItem(offset=row[0], value=row[1])
+
+
+def worker(row: Row) -> WorkerRecord:
+    """Make a worker from the columns of `holdfast_workers` in order."""
+    return WorkerRecord(
+        worker_id=row[0],
+        host=row[1],
+        pid=row[2],
+        process_started=row[3],
+        started_at=row[4],
+        heartbeat_at=row[5],
+        lease_until=row[6],
+        suspect_id=row[7],
+        alive=bool(row[8]),
+    )
+
+
+def approval(row: Row) -> Approval:
+    """Make an approval from the columns of `holdfast_approvals` in order."""
+    return Approval(
+        approval_id=row[0],
+        workflow_id=row[1],
+        subject=row[2],
+        details=row[3],
+        digest=row[4],
+        requested_at=row[5],
+        expires_at=row[6],
+        recipients=tuple(json.loads(row[7])),
+        status=row[8],
+        decided_by=row[9],
+        decided_at=row[10],
+        comment=row[11],
+        via=row[12],
+    )
+
+
+def approval_values(asked: Approval) -> tuple[Any, ...]:
+    """Return the columns of `holdfast_approvals` in order."""
+    return (
+        asked.approval_id,
+        asked.workflow_id,
+        asked.subject,
+        asked.details,
+        asked.digest,
+        asked.requested_at,
+        asked.expires_at,
+        json.dumps(asked.recipients),
+        asked.status,
+        asked.decided_by,
+        asked.decided_at,
+        asked.comment,
+        asked.via,
+    )
+
+
+def audit_entry(row: Row) -> AuditEntry:
+    """Make a line of an audit trail from (approval_id, at, event, actor, detail)."""
+    return AuditEntry(approval_id=row[0], at=row[1], event=row[2], actor=row[3], detail=json.loads(row[4]))

@@ -1,0 +1,176 @@
+-- Lists of values come as one JSON array. The write lock is held whenever something is written, so nothing here locks rows.
+
+-- name: lock_workflows
+-- The JSON list is the outer loop, so that each id is one search in the primary key.
+SELECT w.id, w.status, w.epoch, w.owner, w.crashes, w.cancel_at
+FROM json_each(?) AS wanted
+CROSS JOIN holdfast_workflows AS w ON w.id = wanted.value;
+
+-- name: insert_workflows
+INSERT INTO holdfast_workflows (id, name, status, owner, epoch, wake_at, queue, priority)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: insert_workflow_infos
+INSERT INTO holdfast_workflow_info (
+    id, version, input, input_digest, request_id, parent_id, created_at, deadline_at, traceparent
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: insert_outcomes
+-- Guarded by the epoch; the first outcome stays.
+INSERT INTO holdfast_outcomes (id, status, output, error, finished_at)
+SELECT ?, ?, ?, ?, ?
+WHERE EXISTS (SELECT 1 FROM holdfast_workflows WHERE id = ? AND epoch = ?)
+ON CONFLICT (id) DO NOTHING;
+
+-- name: finish_workflows
+UPDATE holdfast_workflows SET status = ?, owner = NULL, wake_at = NULL, crashes = 0
+WHERE id = ? AND epoch = ? AND status = 'running';
+
+-- name: suspend_workflow
+UPDATE holdfast_workflows SET status = 'suspended', owner = NULL, wake_at = :wake_at, crashes = 0
+WHERE id = :workflow_id AND epoch = :epoch AND status = 'running';
+
+-- name: release_workflow
+-- It was begun, so it goes before what was never begun, like what a dead worker leaves.
+UPDATE holdfast_workflows SET status = 'enqueued', owner = NULL, wake_at = 0
+WHERE id = :workflow_id AND epoch = :epoch AND status = 'running';
+
+-- name: set_aside_workflow
+UPDATE holdfast_workflows SET status = :status, owner = NULL, wake_at = NULL
+WHERE id = :workflow_id AND epoch = :epoch AND status = 'running';
+
+-- name: put_report
+INSERT INTO holdfast_reports (id, report, at) VALUES (:workflow_id, :report, :now)
+ON CONFLICT (id) DO UPDATE SET report = excluded.report, at = excluded.at;
+
+-- name: delete_report
+DELETE FROM holdfast_reports WHERE id = :workflow_id;
+
+-- name: forgive_workflow
+UPDATE holdfast_workflows SET crashes = 0 WHERE id = :workflow_id AND epoch = :epoch AND status = 'running';
+
+-- name: wake_workflows
+UPDATE holdfast_workflows SET status = 'enqueued', wake_at = :now
+WHERE id IN (SELECT value FROM json_each(:workflow_ids)) AND status = 'suspended'
+RETURNING id;
+
+-- name: taken_by_claim
+-- What a claim whose reply was lost has taken already.
+SELECT id FROM holdfast_workflows WHERE status = 'running' AND owner = :worker_id AND claim_id = :claim_id;
+
+-- name: due_workflows
+-- Without suspects. Each half is one range of a partial index, oldest first.
+SELECT id, wake_at FROM (
+    SELECT id, wake_at FROM holdfast_workflows
+    WHERE status = 'enqueued' AND wake_at <= :now AND crashes = 0 AND name IN (SELECT value FROM json_each(:names))
+    ORDER BY wake_at, id LIMIT :limit
+)
+UNION ALL
+SELECT id, wake_at FROM (
+    SELECT id, wake_at FROM holdfast_workflows
+    WHERE status = 'suspended' AND wake_at <= :now AND name IN (SELECT value FROM json_each(:names))
+    ORDER BY wake_at LIMIT :limit
+)
+ORDER BY wake_at, id LIMIT :limit;
+
+-- name: due_suspect
+SELECT id, wake_at FROM holdfast_workflows
+WHERE status = 'enqueued' AND wake_at <= :now AND crashes > 0 AND name IN (SELECT value FROM json_each(:names))
+ORDER BY wake_at, id LIMIT 1;
+
+-- name: claim_workflows
+UPDATE holdfast_workflows
+SET status = 'running', owner = :worker_id, epoch = epoch + 1, wake_at = NULL, claim_id = :claim_id
+WHERE id IN (SELECT value FROM json_each(:workflow_ids)) AND status IN ('enqueued', 'suspended');
+
+-- name: running_of_worker
+SELECT id, crashes FROM holdfast_workflows WHERE status = 'running' AND owner = :worker_id ORDER BY id;
+
+-- name: take_over_workflow
+UPDATE holdfast_workflows
+SET status = :status, owner = NULL, epoch = epoch + 1, wake_at = :wake_at, crashes = :crashes
+WHERE id = :workflow_id AND status = 'running' AND owner = :worker_id;
+
+-- name: descendants
+-- Itself first, then its children, whatever their status: what has ended may have left children behind.
+WITH RECURSIVE tree (id) AS (
+    VALUES (:workflow_id)
+    UNION
+    SELECT i.id FROM tree CROSS JOIN holdfast_workflow_info AS i ON i.parent_id = tree.id
+)
+SELECT w.id, w.status, w.epoch FROM tree CROSS JOIN holdfast_workflows AS w ON w.id = tree.id;
+
+-- name: cancel_workflow
+-- One that nobody runs and nobody will: cancelled at once.
+UPDATE holdfast_workflows
+SET status = 'cancelled', owner = NULL, wake_at = NULL, crashes = 0, cancel_at = coalesce(cancel_at, :now)
+WHERE id = :workflow_id;
+
+-- name: request_cancel
+UPDATE holdfast_workflows SET cancel_at = coalesce(cancel_at, :now) WHERE id = :workflow_id;
+
+-- name: resume_workflow
+UPDATE holdfast_workflows SET status = 'enqueued', wake_at = :now, crashes = 0
+WHERE id = :workflow_id AND status IN ('blocked', 'dead');
+
+-- name: workflow
+SELECT * FROM holdfast_records WHERE workflow_id = :workflow_id;
+
+-- name: workflows_by_id
+SELECT r.* FROM json_each(:workflow_ids) AS wanted CROSS JOIN holdfast_records AS r ON r.workflow_id = wanted.value;
+
+-- name: list_workflows
+-- Newest first, by pages: the bound on created_at lets the index be entered at the page's beginning.
+SELECT * FROM holdfast_records
+WHERE created_at <= coalesce(:before_at, 9e999)
+  AND (:before_at IS NULL OR (created_at, workflow_id) < (:before_at, :before_id))
+  AND created_at > coalesce(:created_after, -9e999)
+  AND created_at < coalesce(:created_before, 9e999)
+  AND (:statuses IS NULL OR status IN (SELECT value FROM json_each(:statuses)))
+  AND (:name IS NULL OR name = :name)
+  AND (:id_prefix IS NULL OR substr(workflow_id, 1, length(:id_prefix)) = :id_prefix)
+ORDER BY created_at DESC, workflow_id DESC
+LIMIT :limit;
+
+-- name: list_children
+-- The same of one parent, which has an index of its own.
+SELECT * FROM holdfast_records
+WHERE parent_id = :parent_id
+  AND (:before_at IS NULL OR (created_at, workflow_id) < (:before_at, :before_id))
+  AND created_at > coalesce(:created_after, -9e999)
+  AND created_at < coalesce(:created_before, 9e999)
+  AND (:statuses IS NULL OR status IN (SELECT value FROM json_each(:statuses)))
+  AND (:name IS NULL OR name = :name)
+  AND (:id_prefix IS NULL OR substr(workflow_id, 1, length(:id_prefix)) = :id_prefix)
+ORDER BY created_at DESC, workflow_id DESC
+LIMIT :limit;
+
+-- name: outcomes
+-- What was set aside gives its report for an error.
+SELECT w.id, w.status, o.output, coalesce(o.error, r.report)
+FROM json_each(:workflow_ids) AS wanted
+CROSS JOIN holdfast_workflows AS w ON w.id = wanted.value
+LEFT JOIN holdfast_outcomes AS o ON o.id = w.id
+LEFT JOIN holdfast_reports AS r ON r.id = w.id
+WHERE w.status IN ('succeeded', 'failed', 'cancelled', 'blocked', 'dead');
+
+-- name: next_due
+-- Suspended ones with a time, and delayed ones that have not begun; what is enqueued and due is not waited for.
+SELECT min(wake_at) FROM (
+    SELECT wake_at FROM (
+        SELECT wake_at FROM holdfast_workflows
+        WHERE status = 'suspended' AND wake_at IS NOT NULL AND name IN (SELECT value FROM json_each(:names))
+        ORDER BY wake_at LIMIT 1
+    )
+    UNION ALL
+    SELECT wake_at FROM (
+        SELECT wake_at FROM holdfast_workflows
+        WHERE status = 'enqueued' AND wake_at > :now AND name IN (SELECT value FROM json_each(:names))
+        ORDER BY wake_at LIMIT 1
+    )
+);
+
+-- name: count_unknown
+SELECT name, count(*) FROM holdfast_workflows
+WHERE status = 'enqueued' AND name NOT IN (SELECT value FROM json_each(:names))
+GROUP BY name;
