@@ -1,1 +1,110 @@
-"""Durable execution for AI agents."""
+"""Durable execution for AI agents: plain functions whose progress survives being killed at any instant.
+
+    from holdfast import Holdfast, step, workflow
+
+Everything that a program needs is imported from here; errors are in `holdfast.errors`, approvals by people in
+`holdfast.approvals`, integrations with agent frameworks in `holdfast.agents`.
+"""
+
+from holdfast.api.app import Holdfast
+from holdfast.api.decorators import step, transaction, workflow
+from holdfast.api.handle import Handle
+from holdfast.api.options import Options, options
+from holdfast.api.verbs import (
+    aclose_stream,
+    agather,
+    aget_event,
+    amap,
+    aread_stream,
+    arecv,
+    arun_step,
+    asend,
+    aset_event,
+    asleep,
+    astart,
+    awrite_stream,
+    close_stream,
+    connection,
+    gather,
+    get_event,
+    in_step,
+    in_workflow,
+    logger,
+    map,  # noqa: A004 - the field's word; `from holdfast import map` says whose it is
+    read_stream,
+    recv,
+    retrieve,
+    run_step,
+    send,
+    set_event,
+    sleep,
+    sql_session,
+    start,
+    step_info,
+    workflow_id,
+    write_stream,
+)
+from holdfast.core.codec import PayloadCodec
+from holdfast.core.model import Approval, Checkpoint, Kind, Status, WorkflowFilter, WorkflowRecord
+from holdfast.core.options import Config, StartOptions, StepOptions
+from holdfast.core.retry import RetryPolicy
+from holdfast.errors import HoldfastError, WorkflowCancelled
+from holdfast.runtime.branches import branch
+from holdfast.runtime.context import StepInfo
+
+__all__ = [
+    "Approval",
+    "Checkpoint",
+    "Config",
+    "Handle",
+    "Holdfast",
+    "HoldfastError",
+    "Kind",
+    "Options",
+    "PayloadCodec",
+    "RetryPolicy",
+    "StartOptions",
+    "Status",
+    "StepInfo",
+    "StepOptions",
+    "WorkflowCancelled",
+    "WorkflowFilter",
+    "WorkflowRecord",
+    "aclose_stream",
+    "agather",
+    "aget_event",
+    "amap",
+    "aread_stream",
+    "arecv",
+    "arun_step",
+    "asend",
+    "aset_event",
+    "asleep",
+    "astart",
+    "awrite_stream",
+    "branch",
+    "close_stream",
+    "connection",
+    "gather",
+    "get_event",
+    "in_step",
+    "in_workflow",
+    "logger",
+    "map",
+    "options",
+    "read_stream",
+    "recv",
+    "retrieve",
+    "run_step",
+    "send",
+    "set_event",
+    "sleep",
+    "sql_session",
+    "start",
+    "step",
+    "step_info",
+    "transaction",
+    "workflow",
+    "workflow_id",
+    "write_stream",
+]

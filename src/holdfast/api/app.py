@@ -1,0 +1,188 @@
+"""The application: a database URL, what belongs to it, and its life from launch to close."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TypeVar
+
+from holdfast.api import launched
+from holdfast.api.handle import Handle
+from holdfast.api.options import Options
+from holdfast.api.registry import registry
+from holdfast.core.codec import Codec, PayloadCodec
+from holdfast.core.model import Checkpoint, WorkflowFilter, WorkflowRecord
+from holdfast.core.options import Config
+from holdfast.errors import UsageError, WorkflowNotFound
+from holdfast.runtime.databases import Database
+from holdfast.runtime.effects import Durable, Flow, drive, drive_async
+from holdfast.runtime.engine import Engine
+from holdfast.runtime.other_databases import OtherDatabase
+from holdfast.runtime.service import Service
+from holdfast.runtime.tracing import Tracer
+from holdfast.store.base import Resume, Store, Unit
+from holdfast.store.open import open_store
+from holdfast.telemetry import default_tracer
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Holdfast:
+    """Durable execution on one database.
+
+    `url` is `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://…`. As a context manager, `with` or
+    `async with`, it is launched (schema migrated, interrupted workflows resumed) and closed (running steps end within
+    `config.shutdown_timeout`, the rest goes back to the database). `databases` names other databases of the
+    application's for `@transaction(database=…)`. `payload_codec` may encrypt or compress what is recorded.
+
+    Raises at launch: `ConfigurationError` (bad URL, missing extra), `SchemaTooNew`, `StoreUnavailable`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        config: Config | None = None,
+        databases: Mapping[str, str] | None = None,
+        payload_codec: PayloadCodec | None = None,
+        tracer: Tracer | None = None,
+    ) -> None:
+        self.config = config or Config()
+        self.codec = Codec(max_bytes=self.config.max_payload, payload_codec=payload_codec)
+        self._store = open_store(url)
+        self._other_urls = dict(databases or {})
+        self._tracer = tracer
+        self._lock = threading.Lock()
+        self._service: Service | None = None
+
+    # Life
+
+    def launch(self) -> None:
+        """Open the database, take over what a dead predecessor left, begin to work. Launching twice is an error."""
+        self._launch(None)
+
+    async def alaunch(self) -> None:
+        """Launch in a coroutine: this event loop becomes the home of `async def` workflows that nobody awaits."""
+        await asyncio.to_thread(self._launch, asyncio.get_running_loop())
+
+    def _launch(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        with self._lock:
+            if self._service is not None:
+                raise UsageError("this application is launched already")
+            others: dict[str, Database] = {name: OtherDatabase(name, url) for name, url in self._other_urls.items()}
+            engine = Engine(
+                self._store,
+                registry,
+                config=self.config,
+                codec=self.codec,
+                tracer=self._tracer or default_tracer(),
+                databases=others,
+            )
+            if loop is not None:
+                engine.loops.adopt(loop)
+            service = Service(engine)
+            # Workflows may resume before `start` returns, and their code uses the verbs.
+            launched.add(engine)
+            try:
+                service.start()
+            except BaseException:
+                launched.remove(engine)
+                raise
+            self._service = service
+
+    def close(self) -> None:
+        """Let running steps end within the limit, give the rest back to the database, close. Idempotent."""
+        launched.refuse_on_event_loop("Holdfast.close()", "await app.aclose()")
+        self._close()
+
+    async def aclose(self) -> None:
+        """Close in a coroutine; see `close`."""
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        with self._lock:
+            service, self._service = self._service, None
+        if service is not None:
+            try:
+                service.stop()
+            finally:
+                launched.remove(service.engine)
+
+    def __enter__(self) -> Holdfast:
+        launched.refuse_on_event_loop("with Holdfast(…)", "async with Holdfast(…)")
+        self.launch()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Holdfast:
+        await self.alaunch()
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.aclose()
+
+    @property
+    def engine(self) -> Engine:
+        """The running engine, for integrations. Raises `UsageError` before launch."""
+        if self._service is None:
+            raise UsageError("this application is not launched: use `with app:` or app.launch()")
+        return self._service.engine
+
+    @property
+    def store(self) -> Store:
+        """The store, for integrations."""
+        return self._store
+
+    def register(self, instance: object, *, name: str) -> None:
+        """Name an object whose methods are workflows, so that they find it again after a restart."""
+        registry.register_instance(instance, name)
+
+    # Workflows
+
+    def options(self, **fields: Any) -> Options:
+        """Return start options bound to this application; see `holdfast.options`."""
+        return Options(engine=self.engine, **fields)
+
+    def start(self, function: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Handle[Any]:
+        """Start a workflow on this application; see `holdfast.start`."""
+        return self.options().start(function, *args, **kwargs)
+
+    def retrieve(self, workflow_id: str) -> Handle[Any]:
+        """Return a handle on a workflow of this application."""
+        return Handle(workflow_id, engine=self.engine)
+
+    def list_workflows(self, where: WorkflowFilter | None = None) -> list[WorkflowRecord]:
+        """List workflows, newest first, in pages (`WorkflowFilter.limit`, `before`)."""
+        return self.store.list_workflows(where or WorkflowFilter())
+
+    def get_workflow(self, workflow_id: str) -> WorkflowRecord:
+        """Read one workflow. Raises `WorkflowNotFound`."""
+        record = self.store.get_workflow(workflow_id)
+        if record is None:
+            raise WorkflowNotFound(workflow_id)
+        return record
+
+    def get_journal(self, workflow_id: str) -> list[Checkpoint]:
+        """Read a workflow's journal in the order of recording. Raises `WorkflowNotFound`."""
+        self.get_workflow(workflow_id)
+        return self.store.journal(workflow_id)
+
+    def resume(self, workflow_id: str) -> None:
+        """Let a blocked or dead workflow go on; nothing happens to others. Raises `WorkflowNotFound`."""
+        launched.refuse_on_event_loop("Holdfast.resume()", "await app.aresume(…)")
+        drive(self._resume(workflow_id))
+
+    async def aresume(self, workflow_id: str) -> None:
+        """Let a blocked or dead workflow go on, in a coroutine; see `resume`."""
+        await drive_async(self._resume(workflow_id))
+
+    def _resume(self, workflow_id: str) -> Flow[None]:
+        receipt = yield Durable(self.engine.committer.submit(Unit(writes=(Resume(workflow_id=workflow_id),))))
+        if receipt.results[0] is None:
+            raise WorkflowNotFound(workflow_id)

@@ -1,0 +1,316 @@
+"""`@workflow`, `@step`, `@transaction`: durable versions of plain functions, which stay plain functions.
+
+What a decorator returns has the colour, name, signature and docstring of what it was given, so that LangChain's
+`@tool`, FastAPI's routes and `inspect` take it as it is. Outside a launched application it simply calls the function.
+The verbs are DBOS Transact's.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar, overload
+
+from holdfast.api.launched import find_engine, refuse_on_event_loop
+from holdfast.api.registry import registry
+from holdfast.core.codec import CallSignature
+from holdfast.core.identity import check_name
+from holdfast.core.options import Duration, StartOptions, StepOptions, TransactionOptions, WorkflowOptions, seconds
+from holdfast.core.retry import RetryPolicy
+from holdfast.errors import ConfigurationError
+from holdfast.runtime import starting
+from holdfast.runtime.context import current
+from holdfast.runtime.databases import current_scope
+from holdfast.runtime.definitions import StepDefinition, TransactionDefinition, WorkflowDefinition, code_version
+from holdfast.runtime.effects import drive, drive_async
+from holdfast.runtime.step import run_step as run_step_flow
+from holdfast.runtime.transaction import run_transaction, run_transaction_async
+
+P = ParamSpec("P")
+R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
+
+MARK = "__holdfast__"
+"""The attribute by which a decorated function carries its definition."""
+
+
+@overload
+def workflow(function: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def workflow(
+    *, name: str | None = None, version: str | None = None, suspend: bool = True
+) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def workflow(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    version: str | None = None,
+    suspend: bool = True,
+) -> Any:
+    """Make a function's progress durable.
+
+    A call runs it to its result; `start` runs it in the background. Killed at any instant, it goes on from its last
+    recorded step. Its code must ask for the same steps in the same order whenever it is run with the same journal:
+    put what differs from run to run (time, chance, the network) into steps.
+
+    `name` is what the database knows it by (default: the qualified name). `version` marks the code (default: a
+    fingerprint of it). With `suspend=False` it waits in memory, for frameworks that keep state of their own in
+    mid-call.
+
+    Raises `AlreadyRegistered` if another workflow has the name.
+    """
+    options = WorkflowOptions(name=name, version=version, suspend=suspend)
+    return _apply(function, lambda target: _workflow(target, options))
+
+
+def _workflow(function: Callable[..., Any], options: WorkflowOptions) -> Callable[..., Any]:
+    is_method = _is_method(function)
+    definition = WorkflowDefinition(
+        name=check_name("a workflow", options.name or _default_name(function)),
+        function=function,
+        is_async=inspect.iscoroutinefunction(function),
+        is_method=is_method,
+        signature=CallSignature.of(function, skip_first=is_method),
+        version=options.version or code_version(function),
+        options=options,
+    )
+    registry.add(definition)
+    if definition.is_async:
+        return _mark(_async_workflow(definition), definition)
+    return _mark(_sync_workflow(definition), definition)
+
+
+def _sync_workflow(definition: WorkflowDefinition) -> Callable[..., Any]:
+    function = definition.function
+
+    @functools.wraps(function)
+    def durable(*args: Any, **kwargs: Any) -> Any:
+        engine = find_engine()
+        if engine is None or _in_transaction():
+            return function(*args, **kwargs)
+        refuse_on_event_loop(f"{definition.name}()", f"await astart({definition.name}, …)")
+        call = starting.Call(definition, args, kwargs)
+        return drive(starting.call(engine, call, StartOptions(), engine.run_here))
+
+    return durable
+
+
+def _async_workflow(definition: WorkflowDefinition) -> Callable[..., Coroutine[Any, Any, Any]]:
+    function = definition.function
+
+    @functools.wraps(function)
+    async def durable(*args: Any, **kwargs: Any) -> Any:
+        engine = find_engine()
+        if engine is None or _in_transaction():
+            return await function(*args, **kwargs)
+        call = starting.Call(definition, args, kwargs)
+        return await drive_async(starting.call(engine, call, StartOptions(), engine.run_as_task))
+
+    return durable
+
+
+@overload
+def step(function: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def step(
+    *,
+    name: str | None = None,
+    key: str | Callable[..., str] | None = None,
+    retries: int = 0,
+    backoff: Duration = 1.0,
+    backoff_factor: float = 2.0,
+    max_delay: Duration = 60.0,
+    jitter: float = 0.5,
+    retry_on: type[Exception] | tuple[type[Exception], ...] = Exception,
+    dont_retry_on: type[Exception] | tuple[type[Exception], ...] = (),
+    timeout: Duration | None = None,
+    at_most_once: bool = False,
+    check: Callable[..., Any] | None = None,
+) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def step(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    key: str | Callable[..., str] | None = None,
+    timeout: Duration | None = None,
+    at_most_once: bool = False,
+    check: Callable[..., Any] | None = None,
+    **policy: Any,
+) -> Any:
+    """Record a function's outcome, so that it is not run again once it has one.
+
+    In a workflow, the body runs until an outcome is recorded: exactly once where nothing fails, again after a crash in
+    between. Every attempt sees the same `step_info().idempotency_key`. Elsewhere it is a plain call; so it is inside
+    another step.
+
+    `retries` further attempts follow a failed one, after `backoff` seconds, times `backoff_factor` each time, at most
+    `max_delay`, less a random share of up to `jitter`; only for exceptions in `retry_on` and not in `dont_retry_on`.
+    `timeout` limits one attempt: enforced for `async def`; a `def` can't be interrupted. `key` gives an identity of
+    its own. With `at_most_once` the body is never run a second time: after a crash in between, `check` is called
+    with the arguments to find out what became of it, or else `StepOutcomeUnknown` is raised.
+
+    Raises, when called: what the body raised last; `StepTimeout`; `PayloadError` if the result can't be recorded.
+    """
+    options = StepOptions(
+        name=name,
+        key=key,
+        policy=retry_policy(**policy),
+        timeout=None if timeout is None else seconds(timeout),
+        at_most_once=at_most_once,
+        check=check,
+    )
+    return _apply(function, lambda target: _step(target, options))
+
+
+def retry_policy(**fields: Any) -> RetryPolicy:
+    """Build a policy from a decorator's arguments. Raises `ConfigurationError`."""
+    for duration in ("backoff", "max_delay"):
+        if duration in fields:
+            fields[duration] = seconds(fields[duration])
+    for types in ("retry_on", "dont_retry_on"):
+        if types in fields and isinstance(fields[types], type):
+            fields[types] = (fields[types],)
+    try:
+        return RetryPolicy(**fields)
+    except TypeError as error:
+        raise ConfigurationError(f"unknown option for a step: {error}") from None
+
+
+def step_definition(function: Callable[..., Any], options: StepOptions) -> StepDefinition:
+    """Describe a function as a step."""
+    is_method = _is_method(function)
+    return StepDefinition(
+        name=check_name("a step", options.name or _default_name(function)),
+        function=function,
+        is_async=inspect.iscoroutinefunction(function),
+        is_method=is_method,
+        signature=CallSignature.of(function, skip_first=is_method),
+        options=options,
+    )
+
+
+def _step(function: Callable[..., Any], options: StepOptions) -> Callable[..., Any]:
+    definition = step_definition(function, options)
+
+    @functools.wraps(function)
+    def durable(*args: Any, **kwargs: Any) -> Any:
+        frame = current.get()
+        if frame is None or frame.step is not None:
+            return function(*args, **kwargs)
+        return drive(run_step_flow(frame.execution, definition, args, kwargs))
+
+    @functools.wraps(function)
+    async def durable_async(*args: Any, **kwargs: Any) -> Any:
+        frame = current.get()
+        if frame is None or frame.step is not None:
+            return await function(*args, **kwargs)
+        return await drive_async(run_step_flow(frame.execution, definition, args, kwargs))
+
+    return _mark(durable_async if definition.is_async else durable, definition)
+
+
+@overload
+def transaction(function: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def transaction(
+    *,
+    name: str | None = None,
+    database: str | None = None,
+    isolation: str | None = None,
+    conflict_retries: int = 20,
+) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def transaction(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    database: str | None = None,
+    isolation: str | None = None,
+    conflict_retries: int = 20,
+) -> Any:
+    """Commit a function's database writes together with its recorded outcome: exactly once, whatever happens.
+
+    Inside, `sql_session()` is a SQLAlchemy session and `connection()` the driver's connection, in one transaction on
+    the workflow database, or on `database`, a name from `Holdfast(databases=…)`. It commits when the function returns
+    and rolls back when it raises; the exception is then recorded. Serialization failures and deadlocks run it again,
+    up to `conflict_retries` times. An `async def` runs in a thread with an event loop of its own, since the database
+    blocks.
+    """
+    options = TransactionOptions(name=name, database=database, isolation=isolation, conflict_retries=conflict_retries)
+    return _apply(function, lambda target: _transaction(target, options))
+
+
+def _transaction(function: Callable[..., Any], options: TransactionOptions) -> Callable[..., Any]:
+    is_method = _is_method(function)
+    definition = TransactionDefinition(
+        name=check_name("a transaction", options.name or _default_name(function)),
+        function=function,
+        is_async=inspect.iscoroutinefunction(function),
+        is_method=is_method,
+        signature=CallSignature.of(function, skip_first=is_method),
+        options=options,
+    )
+
+    @functools.wraps(function)
+    def durable(*args: Any, **kwargs: Any) -> Any:
+        engine = find_engine()
+        if engine is None or _in_transaction():
+            return function(*args, **kwargs)
+        return run_transaction(engine, definition, args, kwargs)
+
+    @functools.wraps(function)
+    async def durable_async(*args: Any, **kwargs: Any) -> Any:
+        engine = find_engine()
+        if engine is None or _in_transaction():
+            return await function(*args, **kwargs)
+        return await run_transaction_async(engine, definition, args, kwargs)
+
+    return _mark(durable_async if definition.is_async else durable, definition)
+
+
+def definition_of(function: Callable[..., Any]) -> WorkflowDefinition:
+    """Return what `@workflow` knows of a function; a bound method is looked through. Raises `ConfigurationError`."""
+    definition = getattr(function, MARK, None)
+    if not isinstance(definition, WorkflowDefinition):
+        raise ConfigurationError(f"{function!r} is not a workflow: decorate it with @workflow")
+    return definition
+
+
+def _apply(function: Callable[..., Any] | None, decorate: Callable[[Callable[..., Any]], Any]) -> Any:
+    """Serve a decorator's bare form and its form with options; look through staticmethod and classmethod."""
+
+    def checked(target: Any) -> Any:
+        if isinstance(target, staticmethod | classmethod):
+            return type(target)(decorate(target.__func__))
+        if not inspect.isfunction(target):
+            raise ConfigurationError(
+                f"holdfast's decorators take plain functions, not {target!r}. Put @tool, @app.get and the like above them"
+            )
+        return decorate(target)
+
+    return checked if function is None else checked(function)
+
+
+def _mark(durable: F, definition: object) -> F:
+    setattr(durable, MARK, definition)
+    return durable
+
+
+def _default_name(function: Callable[..., Any]) -> str:
+    return function.__qualname__.replace("<locals>.", "").replace("<lambda>", "lambda")
+
+
+def _is_method(function: Callable[..., Any]) -> bool:
+    """Tell a method from a function by what it looks like: defined in a class, first parameter self or cls."""
+    outer = function.__qualname__.rpartition(".")[0]
+    if not outer or outer.endswith("<locals>"):
+        return False
+    first = next(iter(inspect.signature(function).parameters), "")
+    return first in {"self", "cls"}
+
+
+def _in_transaction() -> bool:
+    return current_scope.get() is not None

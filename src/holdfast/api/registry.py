@@ -1,0 +1,108 @@
+"""The decorated functions and the named instances of this program: how a name in the database finds its code again."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from holdfast.core.identity import check_name
+from holdfast.errors import AlreadyRegistered, ConfigurationError
+from holdfast.runtime.definitions import WorkflowDefinition
+
+
+class Registry:
+    """Names to workflows, and names to instances.
+
+    One for the process: decorators run at import, before any application.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._workflows: dict[str, WorkflowDefinition] = {}
+        self._names: tuple[str, ...] = ()
+        self._instances: dict[str, object] = {}
+
+    def add(self, definition: WorkflowDefinition) -> None:
+        """Register a workflow. A function defined again in the same place replaces the former one.
+
+        Raises `AlreadyRegistered` if another function has the name.
+        """
+        with self._lock:
+            former = self._workflows.get(definition.name)
+            if former is not None and not _same_place(former.function, definition.function):
+                raise AlreadyRegistered(
+                    f"two workflows are named {definition.name!r}: {_place(former.function)} and "
+                    f"{_place(definition.function)}. Name one of them: @workflow(name=…)"
+                )
+            self._workflows[definition.name] = definition
+            self._names = tuple(sorted(self._workflows))
+
+    def workflow(self, name: str) -> WorkflowDefinition | None:
+        """Return the workflow of that name, or None."""
+        return self._workflows.get(name)
+
+    def workflow_names(self) -> tuple[str, ...]:
+        """Return all names, sorted."""
+        return self._names
+
+    def register_instance(self, instance: object, name: str) -> None:
+        """Give an object the name under which workflows that are its methods find it again.
+
+        Raises `AlreadyRegistered` if another object has the name.
+        """
+        check_name("an instance", name)
+        with self._lock:
+            if self._instances.setdefault(name, instance) is not instance:
+                raise AlreadyRegistered(f"two instances are registered as {name!r}")
+
+    def forget_instance(self, name: str) -> None:
+        """Take an instance's name back; unknown names are ignored."""
+        with self._lock:
+            self._instances.pop(name, None)
+
+    def instance_name(self, definition: WorkflowDefinition, instance: object) -> str:
+        """Return the name of an instance, or of a class. Raises `ConfigurationError`."""
+        if isinstance(instance, type):
+            return f"class:{instance.__module__}:{instance.__qualname__}"
+        for name, registered in self._instances.items():
+            if registered is instance:
+                return name
+        raise ConfigurationError(
+            f"workflow {definition.name!r} is a method, and its {type(instance).__name__} instance has no name to be "
+            "found by after a restart: register it with app.register(instance, name=…) before the first call"
+        )
+
+    def instance(self, definition: WorkflowDefinition, name: str) -> object:
+        """Return the instance or class of that name. Raises `ConfigurationError`."""
+        found = _loaded_class(name) if name.startswith("class:") else self._instances.get(name)
+        if found is None:
+            raise ConfigurationError(
+                f"workflow {definition.name!r} is a method of {name!r}, which is not registered in this program: "
+                f"call app.register(instance, name={name!r}) before launch()"
+            )
+        return found
+
+
+def _loaded_class(name: str) -> object | None:
+    """Find a class in a module that the program has loaded already; nothing is imported."""
+    _, module_name, qualified_name = name.split(":", 2)
+    found: Any = sys.modules.get(module_name)
+    for part in qualified_name.split("."):
+        found = getattr(found, part, None)
+    return found if isinstance(found, type) else None
+
+
+def _same_place(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
+    if one.__module__ == other.__module__:
+        return "<locals>" in one.__qualname__ or one.__code__.co_filename == other.__code__.co_filename
+    return "<locals>" in one.__qualname__ and "<locals>" in other.__qualname__
+
+
+def _place(function: Callable[..., Any]) -> str:
+    code = function.__code__
+    return f"{function.__module__}.{function.__qualname__} ({code.co_filename}:{code.co_firstlineno})"
+
+
+registry = Registry()

@@ -1,0 +1,116 @@
+"""Option objects: frozen, built once, passed whole. Durations are seconds or `timedelta`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from holdfast.core.retry import RetryPolicy
+from holdfast.errors import ConfigurationError
+
+Duration = float | int | timedelta
+
+
+def seconds(duration: Duration) -> float:
+    """Convert a duration to seconds. Raises `ConfigurationError` if it is negative or not a number."""
+    value = duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
+    if not value >= 0:
+        raise ConfigurationError(f"a duration must not be negative or NaN: {duration!r}")
+    return value
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepOptions:
+    """How a step is named, retried and limited."""
+
+    name: str | None = None
+    """Default: the function's qualified name."""
+    key: str | Callable[..., str] | None = None
+    """An identity of its own, independent of order and branch: a text, or a function of the arguments."""
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    timeout: float | None = None
+    """Seconds for one attempt. Enforced for `async def`; a `def` can't be interrupted, its late result still counts."""
+    at_most_once: bool = False
+    """Never run the body a second time; an interrupted one raises `StepOutcomeUnknown`."""
+    check: Callable[..., Any] | None = None
+    """Called with the arguments when an at-most-once step was interrupted: finds out and returns its outcome, or
+    raises."""
+
+    def __post_init__(self) -> None:
+        if self.at_most_once and self.policy.retries:
+            raise ConfigurationError("a step with at_most_once=True can't have retries")
+        if self.check is not None and not self.at_most_once:
+            raise ConfigurationError("check= belongs to a step with at_most_once=True")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TransactionOptions:
+    """How a transaction is named and run."""
+
+    name: str | None = None
+    database: str | None = None
+    """A name from `Holdfast(databases=…)`; None is the store's own database."""
+    isolation: str | None = None
+    """`read committed`, `repeatable read` or `serializable`; None is the database's default."""
+    conflict_retries: int = 20
+    """Further tries after a serialization failure or deadlock."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkflowOptions:
+    """How a workflow is named and run."""
+
+    name: str | None = None
+    """Default: module and qualified name; it is stored, so it must stay what it is."""
+    version: str | None = None
+    """Default: a hash of the function's source."""
+    suspend: bool = True
+    """False: waits stay in memory, for frameworks that keep state of their own in mid-call."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StartOptions:
+    """How one workflow is started."""
+
+    id: str | None = None
+    """The workflow's id; the same id again is the same workflow. Default: a new unique one."""
+    timeout: float | None = None
+    """Seconds from now after which it is cancelled."""
+    delay: float | None = None
+    """Seconds before it may start."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Config:
+    """How a Holdfast application runs. Durations in seconds."""
+
+    suspend_after: float = 2.0
+    """How long a workflow waits in memory before it is unwound."""
+    max_threads: int = 32
+    """Threads for workflows written as `def`."""
+    max_running: int = 10_000
+    """Workflows in memory at once; more stay enqueued in the database."""
+    lease: float = 30.0
+    """A worker that can't be asked whether it lives is taken for dead after so long without a heartbeat."""
+    heartbeat: float = 1.0
+    """Between heartbeats, which also look for dead workers."""
+    poll: float = 5.0
+    """The safety net under the wake-ups: between looks at the database without a hint."""
+    crash_limit: int = 3
+    """A workflow that took its worker down so often is set aside as dead."""
+    shutdown_timeout: float = 10.0
+    """How long `close()` lets running steps end."""
+    max_payload: int = 16 * 1024 * 1024
+    """Bytes of one recorded value."""
+
+    def __post_init__(self) -> None:
+        if self.lease < 3 * self.heartbeat:
+            raise ConfigurationError(
+                f"lease ({self.lease} s) must be at least three heartbeats ({self.heartbeat} s each), "
+                "or healthy workers would be taken for dead"
+            )
+        for name in ("max_threads", "max_running", "crash_limit"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name} must be at least 1, not {getattr(self, name)}")

@@ -1,0 +1,182 @@
+"""The committer: the one thread that writes to the database, for all workflows of the process at once.
+
+Whoever has something to write hands in a unit and gets a ticket. The thread drains all that has come in since its last
+commit into one transaction, then resolves the tickets. When the database is away it waits and sends the same batch
+again: every write is idempotent, so that a commit whose reply was lost is not done twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from holdfast.errors import StoreUnavailable
+from holdfast.runtime.signals import resolve_soon
+from holdfast.store.base import Committed, Receipt, Store, Unit
+
+log = logging.getLogger("holdfast.committer")
+
+MAX_BATCH = 1000
+FIRST_PAUSE, LAST_PAUSE = 0.02, 1.0
+WARN_EVERY = 20
+
+
+class Ticket:
+    """The promise that a unit will be written. Any number of threads and coroutines may wait for it."""
+
+    __slots__ = ("_error", "_futures", "_lock", "_receipt", "done", "unit")
+
+    def __init__(self, unit: Unit) -> None:
+        self.unit = unit
+        self.done = False
+        self._receipt: Receipt | None = None
+        self._error: BaseException | None = None
+        self._lock = threading.Lock()
+        self._lock.acquire()
+        self._futures: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+
+    def wait(self) -> Receipt:
+        """Wait in a thread until the unit is durable or refused. Raises what the store raised for good."""
+        if not self.done:
+            with self._lock:
+                pass
+        return self._result()
+
+    async def wait_async(self) -> Receipt:
+        """Wait in a coroutine until the unit is durable or refused. Raises what the store raised for good."""
+        if not self.done:
+            loop = asyncio.get_running_loop()
+            future: asyncio.Future[None] = loop.create_future()
+            self._futures.append((loop, future))
+            # The committer sets `done` before it reads `_futures`: one of the two sees the other.
+            if not self.done:
+                await future
+        return self._result()
+
+    def _result(self) -> Receipt:
+        if self._error is not None:
+            raise self._error
+        if self._receipt is None:
+            raise RuntimeError("a ticket was resolved without a receipt")
+        return self._receipt
+
+    def resolve(
+        self, receipt: Receipt | None, error: BaseException | None = None
+    ) -> list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]]:
+        """Set the outcome, let waiting threads go, and return the coroutines' futures to be woken per loop."""
+        self._receipt, self._error = receipt, error
+        self.done = True
+        self._lock.release()
+        return self._futures
+
+
+class Committer:
+    """Writes units in batches, in the order in which they came."""
+
+    def __init__(self, store: Store, on_commit: Callable[[Committed], None]) -> None:
+        self._store = store
+        self._on_commit = on_commit
+        self._queue: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="holdfast-committer", daemon=True)
+        self.commits = 0
+        """How many transactions have been committed."""
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """Write what was handed in, then end; after `timeout` seconds of a database that is away, give up on it."""
+        self._queue.put(None)
+        self._thread.join(timeout)
+        self._stopping.set()
+        self._thread.join(timeout)
+
+    def submit(self, unit: Unit) -> Ticket:
+        """Hand in a unit; never blocks."""
+        ticket = Ticket(unit)
+        self._queue.put(ticket)
+        return ticket
+
+    def _run(self) -> None:
+        ending = False
+        while not ending:
+            first = self._queue.get()
+            batch: list[Ticket] = []
+            if first is None:
+                break
+            batch.append(first)
+            while len(batch) < MAX_BATCH:
+                try:
+                    ticket = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if ticket is None:
+                    ending = True
+                    break
+                batch.append(ticket)
+            self._write(batch)
+        self._refuse_the_rest()
+
+    def _write(self, batch: Sequence[Ticket]) -> None:
+        try:
+            committed = self._commit_when_possible([ticket.unit for ticket in batch])
+        except StoreUnavailable as error:
+            _resolve_all([(ticket, None, error) for ticket in batch])
+        except Exception as error:  # noqa: BLE001 - whatever it is belongs to the one who handed the unit in
+            self._write_singly(batch, error)
+        else:
+            self.commits += 1
+            self._on_commit(committed)
+            _resolve_all([(ticket, receipt, None) for ticket, receipt in zip(batch, committed.receipts, strict=True)])
+
+    def _write_singly(self, batch: Sequence[Ticket], error: Exception) -> None:
+        """Find the unit that the database refuses, so that the others of its batch are not lost."""
+        if len(batch) == 1:
+            log.error("the database refused a write: %s", error, extra={"action": "write_refused"})
+            _resolve_all([(batch[0], None, error)])
+            return
+        for ticket in batch:
+            self._write([ticket])
+
+    def _commit_when_possible(self, units: Sequence[Unit]) -> Committed:
+        pause, tries = FIRST_PAUSE, 0
+        while True:
+            try:
+                return self._store.commit(units)
+            except StoreUnavailable as error:
+                if self._stopping.is_set():
+                    raise
+                if tries % WARN_EVERY == 0:
+                    log.warning(
+                        "the database does not take writes; %d wait for it: %s",
+                        len(units),
+                        error,
+                        extra={"action": "store_unavailable"},
+                    )
+                tries += 1
+                self._stopping.wait(pause)
+                pause = min(pause * 2, LAST_PAUSE)
+
+    def _refuse_the_rest(self) -> None:
+        while True:
+            try:
+                ticket = self._queue.get_nowait()
+            except queue.Empty:
+                return
+            if ticket is not None:
+                _resolve_all([(ticket, None, StoreUnavailable("this Holdfast application is closed"))])
+
+
+def _resolve_all(outcomes: Sequence[tuple[Ticket, Receipt | None, BaseException | None]]) -> None:
+    by_loop: defaultdict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = defaultdict(list)
+    for ticket, receipt, error in outcomes:
+        for loop, future in ticket.resolve(receipt, error):
+            by_loop[loop].append(future)
+    for loop, futures in by_loop.items():
+        resolve_soon(loop, futures)

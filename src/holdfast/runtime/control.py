@@ -1,0 +1,43 @@
+"""Control flow that user code must not catch: what unwinds a workflow's stack without being its outcome.
+
+All derive from `BaseException`, so that `except Exception` in user code and frameworks lets them pass.
+"""
+
+from __future__ import annotations
+
+from holdfast.core.model import WaitOn
+from holdfast.core.replay import Mismatch
+
+
+class Unwind(BaseException):
+    """The workflow leaves memory; its stack is dropped."""
+
+
+class Suspended(Unwind):
+    """It waits for something that has not come; it is replayed when that comes."""
+
+    def __init__(self, wake_at: float | None, waits: tuple[WaitOn, ...]) -> None:
+        self.wake_at, self.waits = wake_at, waits
+        super().__init__("the workflow waits; do not catch BaseException without raising it again")
+
+
+class Lost(Unwind):
+    """Another worker owns the workflow now: this process stops it silently."""
+
+    def __init__(self, workflow_id: str) -> None:
+        super().__init__(f"workflow {workflow_id!r} belongs to another worker now")
+
+
+class Diverged(Unwind):
+    """The code asks for something else than the journal holds; the workflow is set aside as blocked."""
+
+    def __init__(self, mismatch: Mismatch, where: str) -> None:
+        self.mismatch, self.where = mismatch, where
+        super().__init__(f"{mismatch} (at {where})")
+
+
+class Released(Unwind):
+    """This process shuts down; the workflow goes back to the queue."""
+
+    def __init__(self) -> None:
+        super().__init__("this Holdfast application shuts down; the workflow goes on elsewhere or after the restart")

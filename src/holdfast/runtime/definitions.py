@@ -1,0 +1,87 @@
+"""What is known of a decorated function: name, signature, version, how to call it."""
+
+from __future__ import annotations
+
+import hashlib
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from holdfast.core.codec import CallSignature
+from holdfast.core.options import StepOptions, TransactionOptions, WorkflowOptions
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkflowDefinition:
+    """A function decorated with `@workflow`."""
+
+    name: str
+    function: Callable[..., Any]
+    is_async: bool
+    is_method: bool
+    """Its first argument is an instance or class that is found again by name."""
+    signature: CallSignature
+    version: str
+    options: WorkflowOptions
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepDefinition:
+    """A function decorated with `@step`, or handed to `run_step`."""
+
+    name: str
+    function: Callable[..., Any]
+    is_async: bool
+    is_method: bool
+    signature: CallSignature
+    options: StepOptions
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TransactionDefinition:
+    """A function decorated with `@transaction`."""
+
+    name: str
+    function: Callable[..., Any]
+    is_async: bool
+    is_method: bool
+    signature: CallSignature
+    options: TransactionOptions
+
+
+class Definitions(Protocol):
+    """Finds what was registered, by the names that the database holds."""
+
+    def workflow(self, name: str) -> WorkflowDefinition | None:
+        """Return the workflow of that name, or None."""
+
+    def workflow_names(self) -> tuple[str, ...]:
+        """Return all names, sorted."""
+
+    def instance_name(self, definition: WorkflowDefinition, instance: object) -> str:
+        """Return the name under which an instance or class is found again. Raises `ConfigurationError`."""
+
+    def instance(self, definition: WorkflowDefinition, name: str) -> object:
+        """Return the instance or class of that name. Raises `ConfigurationError`."""
+
+
+def code_version(function: Callable[..., Any]) -> str:
+    """Fingerprint a function's own compiled code: it changes when the function does, not when its comments do."""
+    digest = hashlib.blake2b(digest_size=8)
+    code = getattr(function, "__code__", None)
+    if code is not None:
+        _feed(digest, code)
+    return digest.hexdigest()
+
+
+def _feed(digest: Any, code: types.CodeType) -> None:
+    digest.update(code.co_code)
+    digest.update(repr((code.co_names, code.co_varnames, code.co_freevars)).encode())
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            _feed(digest, constant)
+        elif isinstance(constant, frozenset):
+            digest.update(repr(sorted(map(repr, constant))).encode())
+        else:
+            digest.update(repr(constant).encode())

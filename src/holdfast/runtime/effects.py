@@ -1,0 +1,141 @@
+"""What a durable operation asks of the world, and the two drivers that carry it out: in a thread, on an event loop.
+
+An operation is one generator. It yields effects, gets their results sent back, and returns its value; so the logic of
+steps, waits and children exists once for `def` and `async def`. The idea is httpx's auth flow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from holdfast.errors import StepTimeout
+from holdfast.runtime.committer import Ticket
+from holdfast.runtime.signals import Signal
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Durable:
+    """Wait until a unit is written. Gives its receipt."""
+
+    ticket: Ticket
+
+    def run(self) -> Any:
+        return self.ticket.wait()
+
+    async def run_async(self) -> Any:
+        return await self.ticket.wait_async()
+
+
+@dataclass(frozen=True, slots=True)
+class Invoke:
+    """Call user code. Gives what it returns."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] | None = None
+    timeout: float | None = None
+    """Seconds; only a coroutine can be stopped."""
+    what: str = ""
+
+    def run(self) -> Any:
+        return self.function(*self.args, **(self.kwargs or {}))
+
+    async def run_async(self) -> Any:
+        call = self.function(*self.args, **(self.kwargs or {}))
+        if not asyncio.iscoroutine(call) and not asyncio.isfuture(call):
+            return call
+        if self.timeout is None:
+            return await call
+        limit = asyncio.timeout(self.timeout)
+        try:
+            async with limit:
+                return await call
+        except TimeoutError:
+            if limit.expired():
+                raise StepTimeout(self.what, self.timeout) from None
+            raise
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Wait for a signal, at most `timeout` seconds. Gives whether it came."""
+
+    signal: Signal
+    timeout: float | None
+
+    def run(self) -> Any:
+        return self.signal.wait(self.timeout)
+
+    async def run_async(self) -> Any:
+        return await self.signal.wait_async(self.timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class Offload:
+    """Call a blocking function of the engine's own, off the event loop. Gives what it returns."""
+
+    function: Callable[[], Any]
+
+    def run(self) -> Any:
+        return self.function()
+
+    async def run_async(self) -> Any:
+        return await asyncio.to_thread(self.function)
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """Carry a flow out as a task of its own, which goes on if the one who waits for it is cancelled.
+
+    Gives its result.
+    """
+
+    flow: Any
+    keep: Callable[[asyncio.Task[Any]], None]
+
+    def run(self) -> Any:
+        return drive(self.flow)
+
+    async def run_async(self) -> Any:
+        task = asyncio.create_task(drive_async(self.flow))
+        self.keep(task)
+        return await asyncio.shield(task)
+
+
+Effect = Durable | Invoke | Await | Offload | Spawn
+Flow = Generator[Effect, Any, T]
+
+
+def drive(flow: Flow[T]) -> T:
+    """Carry a flow's effects out in this thread."""
+    try:
+        effect = next(flow)
+        while True:
+            try:
+                value = effect.run()
+            except BaseException as error:  # noqa: BLE001 - the flow decides what to do about it
+                effect = flow.throw(error)
+            else:
+                effect = flow.send(value)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]  # StopIteration is untyped
+
+
+async def drive_async(flow: Flow[T]) -> T:
+    """Carry a flow's effects out on the running event loop."""
+    try:
+        effect = next(flow)
+        while True:
+            try:
+                value = await effect.run_async()
+            except BaseException as error:  # noqa: BLE001 - the flow decides what to do about it
+                effect = flow.throw(error)
+            else:
+                effect = flow.send(value)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]  # StopIteration is untyped

@@ -1,0 +1,311 @@
+"""The engine of one application in one process: what all workflows share, and which of them are in memory."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from holdfast.core.codec import Codec
+from holdfast.core.model import Claimed, Status
+from holdfast.core.options import Config
+from holdfast.core.replay import Journal
+from holdfast.errors import ConfigurationError, HoldfastError, StoreUnavailable
+from holdfast.runtime.clock import DatabaseClock
+from holdfast.runtime.committer import Committer
+from holdfast.runtime.context import Frame
+from holdfast.runtime.control import Released
+from holdfast.runtime.databases import Database, StoreDatabase
+from holdfast.runtime.definitions import Definitions, WorkflowDefinition
+from holdfast.runtime.effects import Await, Durable, Flow, Offload, Spawn, drive, drive_async
+from holdfast.runtime.execution import Execution
+from holdfast.runtime.hub import Hub
+from holdfast.runtime.ids import Ids
+from holdfast.runtime.run import Ended, run
+from holdfast.runtime.signals import Signal
+from holdfast.runtime.threads import Loops, ThreadPool
+from holdfast.runtime.tracing import NoTracer, Tracer
+from holdfast.store.base import Cancel, Committed, SetAside, Store, Unit
+
+log = logging.getLogger("holdfast.engine")
+T = TypeVar("T")
+
+
+def _ignore(_due: float) -> None:
+    return
+
+
+class Engine:
+    """See the module's page. Built by the application, started by `runtime.worker`."""
+
+    def __init__(
+        self,
+        store: Store,
+        definitions: Definitions,
+        *,
+        config: Config,
+        codec: Codec,
+        ids: Ids | None = None,
+        tracer: Tracer | None = None,
+        databases: Mapping[str, Database] | None = None,
+    ) -> None:
+        self.store = store
+        self._databases: dict[str | None, Database] = {None: StoreDatabase(store), **(databases or {})}
+        self.definitions = definitions
+        self.config = config
+        self.codec = codec
+        self.ids = ids or Ids()
+        self.tracer: Tracer = tracer or NoTracer()
+        self.clock = DatabaseClock(store.now, monotonic=time.monotonic)
+        self.hub = Hub()
+        self.committer = Committer(store, self._on_commit)
+        self.pool = ThreadPool(config.max_threads)
+        self.loops = Loops()
+        self.worker_id = self.ids.new()
+        self.on_news: Callable[[Committed], None] | None = None
+        """Told of every commit that others should hear of; set by the notifier."""
+        self.on_timer: Callable[[float], None] = _ignore
+        """Told of every time at which a suspended workflow is due; set by the worker."""
+        self.closing = False
+        self._lock = threading.Lock()
+        self._running: dict[str, Execution] = {}
+        self._emptied = Signal()
+
+    def database(self, name: str | None) -> Database:
+        """Return where a transaction runs. Raises `ConfigurationError`."""
+        found = self._databases.get(name)
+        if found is None:
+            known = ", ".join(sorted(repr(other) for other in self._databases if other is not None)) or "none"
+            raise ConfigurationError(
+                f"a transaction asks for the database {name!r}; Holdfast(databases=…) was given: {known}"
+            )
+        return found
+
+    def open_databases(self) -> None:
+        """Open the application's other databases. Raises `ConfigurationError`, `StoreUnavailable`."""
+        for database in self._databases.values():
+            database.open()
+
+    def close_databases(self) -> None:
+        """Close the application's other databases."""
+        for database in self._databases.values():
+            database.close()
+
+    # Running workflows
+
+    def takes_more(self) -> bool:
+        """Tell whether one more workflow may run in this process now."""
+        return not self.closing and len(self._running) < self.config.max_running
+
+    @property
+    def running(self) -> list[Execution]:
+        """The workflows in memory."""
+        with self._lock:
+            return list(self._running.values())
+
+    def patience(self) -> float:
+        """Seconds that a workflow waits in memory; none while others wait for a thread."""
+        return 0.0 if self.pool.backlog else self.config.suspend_after
+
+    def run_in_background(self, execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Run a workflow that nobody waits for in this call: in a thread, or as a task."""
+        if execution.definition.is_async:
+            self.loops.spawn(lambda: self._background_task(execution, args, kwargs))
+        else:
+            self.pool.submit(lambda: self._background(execution, args, kwargs))
+
+    def _background(self, execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        drive(self.run_here(execution, args, kwargs))
+
+    async def _background_task(self, execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        await drive_async(self.run_here(execution, args, kwargs))
+
+    def run_as_task(self, execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Flow[Ended]:
+        """Run a workflow for a coroutine that waits; it goes on if that one is cancelled."""
+        ended: Ended = yield Spawn(self.run_here(execution, args, kwargs), self.loops.keep)
+        return ended
+
+    def run_here(self, execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Flow[Ended]:
+        """Run a workflow in the driver's own thread or task, known as running meanwhile."""
+        self._enter(execution)
+        try:
+            return (yield from run(execution, args, kwargs))
+        finally:
+            self._exit(execution)
+
+    def _enter(self, execution: Execution) -> None:
+        with self._lock:
+            self._running[execution.workflow_id] = execution
+        self.hub.watch(execution.workflow_id, execution.signal)
+        if self.closing:
+            execution.leave(Released())
+
+    def _exit(self, execution: Execution) -> None:
+        self.hub.unwatch(execution.workflow_id, execution.signal)
+        with self._lock:
+            full = len(self._running) >= self.config.max_running
+            self._running.pop(execution.workflow_id, None)
+            empty = not self._running
+        if empty:
+            self._emptied.set()
+        if full:
+            self.hub.work.set()
+
+    def release_all(self, timeout: float) -> bool:
+        """Let every workflow leave memory at its next durable operation.
+
+        Tell whether all did within `timeout` seconds.
+        """
+        self.closing = True
+        ends = self.clock.monotonic() + timeout
+        while True:
+            self._emptied.clear()
+            running = self.running
+            if not running:
+                return True
+            for execution in running:
+                execution.leave(Released())
+            left = ends - self.clock.monotonic()
+            if left <= 0:
+                return False
+            self._emptied.wait(left)
+
+    # Loading
+
+    def load(self, claimed: Claimed) -> tuple[Execution, tuple[Any, ...], dict[str, Any]] | None:
+        """Rebuild a workflow from the store; None if that is impossible: it is set aside with the reason."""
+        record = claimed.record
+        definition = self.definitions.workflow(record.name)
+        if definition is None:
+            raise LookupError(record.name)
+        execution = Execution(
+            self,
+            definition,
+            workflow_id=record.workflow_id,
+            epoch=record.epoch,
+            input_text=record.input,
+            journal=Journal(claimed.journal, strict=record.version == definition.version),
+            deadline_at=record.deadline_at,
+            cancel_requested=record.cancel_at is not None,
+            suspect=record.crashes > 0,
+            traceparent=record.traceparent,
+        )
+        try:
+            args, kwargs = self.decode_call(definition, record.input)
+        except HoldfastError as error:
+            self._set_aside(execution, error)
+            return None
+        return execution, args, kwargs
+
+    def _set_aside(self, execution: Execution, error: HoldfastError) -> None:
+        report = {
+            "reason": "its input can't be read",
+            "error": str(error),
+            "way out": "mend the code or the registration that the error names, then resume the workflow",
+        }
+        execution.submit(SetAside(status=Status.BLOCKED, report=json.dumps(report)))
+        log.error(
+            "workflow %s (%s) is blocked: %s",
+            execution.workflow_id,
+            execution.definition.name,
+            error,
+            extra={"action": "workflow_blocked"},
+        )
+
+    def reload(self, execution: Execution) -> Flow[tuple[Execution, tuple[Any, ...], dict[str, Any]]]:
+        """Rebuild a workflow that could not be suspended, because what it waits for has come, from its own journal."""
+        self._exit(execution)
+        claimed = yield from self.read(lambda: self.store.claimed([execution.workflow_id]))
+        loaded = self.load(claimed[0])
+        if loaded is None:
+            raise execution.leave(Released())
+        self._enter(loaded[0])
+        return loaded
+
+    def encode_call(self, definition: WorkflowDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        """Encode a workflow's arguments; a method's instance goes by its registered name."""
+        if not definition.is_method:
+            return self.codec.encode_call(definition.signature, args, kwargs)
+        name = self.definitions.instance_name(definition, args[0])
+        text = self.codec.encode_call(definition.signature, args[1:], kwargs)
+        return f'{{"$instance": {json.dumps(name)}, "arguments": {text}}}'
+
+    def decode_call(self, definition: WorkflowDefinition, text: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Decode a workflow's arguments. Raises `PayloadError`, `ConfigurationError`."""
+        if not definition.is_method:
+            return self.codec.decode_call(definition.signature, text)
+        document = json.loads(text)
+        instance = self.definitions.instance(definition, document["$instance"])
+        args, kwargs = self.codec.decode_call(definition.signature, json.dumps(document["arguments"]))
+        return (instance, *args), kwargs
+
+    # Reading and waiting
+
+    def read(self, function: Callable[[], T]) -> Flow[T]:
+        """Read from the store, off the event loop, waiting for it while it is away."""
+        pause = 0.05
+        while True:
+            try:
+                value: T = yield Offload(function)
+            except StoreUnavailable as error:
+                if self.closing:
+                    raise
+                log.warning("waiting for the database: %s", error, extra={"action": "store_unavailable"})
+                yield Await(Signal(), pause)
+                pause = min(pause * 2, 1.0)
+            else:
+                return value
+
+    def watch_until(self, workflow_id: str, look: Callable[[], T | None], timeout: float | None) -> Flow[T | None]:
+        """Wait, outside workflow code, until `look` finds something about a workflow; None after `timeout` seconds."""
+        signal = Signal()
+        ends = None if timeout is None else self.clock.monotonic() + timeout
+        self.hub.watch(workflow_id, signal)
+        try:
+            while True:
+                signal.clear()
+                found = yield from self.read(look)
+                if found is not None:
+                    return found
+                left = self.config.poll if ends is None else min(self.config.poll, ends - self.clock.monotonic())
+                if left <= 0:
+                    return None
+                yield Await(signal, left)
+        finally:
+            self.hub.unwatch(workflow_id, signal)
+
+    def step_scoped_id(self, frame: Frame, what: str) -> str:
+        """Make an id that is the same when the step's body runs again: its key, and how many of the kind came
+        before."""
+        if frame.step is None:
+            raise RuntimeError("not in a step")
+        return f"{frame.step.idempotency_key}/{what}#{frame.next_in_step(what)}"
+
+    # News
+
+    def cancel(self, workflow_id: str) -> Flow[list[str] | None]:
+        """Ask for a cancellation; return the ids touched, or None if there is no such workflow."""
+        ticket = self.committer.submit(Unit(writes=(Cancel(workflow_id=workflow_id),)))
+        receipt = yield Durable(ticket)
+        touched: list[str] | None = receipt.results[0]
+        self.cancel_here(touched or ())
+        return touched
+
+    def cancel_here(self, workflow_ids: Any) -> None:
+        """Pass cancellations on to those of the workflows that run in this process."""
+        for workflow_id in workflow_ids:
+            execution = self._running.get(workflow_id)
+            if execution is not None:
+                execution.request_cancel()
+
+    def heard(self, news: frozenset[str] | None) -> None:
+        """Take in what other processes committed."""
+        self.hub.publish(news, ready=news is None)
+
+    def _on_commit(self, committed: Committed) -> None:
+        self.hub.publish(committed.news, ready=committed.ready)
+        if self.on_news is not None and (committed.news or committed.ready):
+            self.on_news(committed)

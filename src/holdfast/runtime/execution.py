@@ -1,0 +1,321 @@
+"""One stay of one workflow in this process's memory: its journal, what it still has to write, whether it may go on.
+
+Writes ride along until something could be seen from outside: `barrier` makes them durable first. All of it is fenced by
+the epoch in which this process owns the workflow; once the store refuses a write, everything here raises `Lost`.
+Branches run in several threads and tasks at once, so state is touched under a lock.
+"""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from holdfast.core.identity import keyed_id, occurrence_id
+from holdfast.core.model import Checkpoint, Fence, Kind
+from holdfast.core.replay import CANCEL_ID, Journal, Mismatch, Operation
+from holdfast.errors import PayloadError, StoreUnavailable, WorkflowCancelled
+from holdfast.runtime.context import Frame, current, runner_here
+from holdfast.runtime.control import Diverged, Lost, Released, Unwind
+from holdfast.runtime.effects import Durable, Flow
+from holdfast.runtime.signals import Signal
+from holdfast.store.base import Receipt, Record, Unit, Write
+
+if TYPE_CHECKING:
+    from holdfast.runtime.committer import Ticket
+    from holdfast.runtime.definitions import WorkflowDefinition
+    from holdfast.runtime.engine import Engine
+
+_PACKAGE = str(Path(__file__).parent.parent)
+
+
+class Execution:
+    """The state of a running workflow; see the module's page."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        definition: WorkflowDefinition,
+        *,
+        workflow_id: str,
+        epoch: int,
+        input_text: str,
+        journal: Journal,
+        deadline_at: float | None = None,
+        cancel_requested: bool = False,
+        suspect: bool = False,
+        traceparent: str | None = None,
+    ) -> None:
+        self.engine = engine
+        self.definition = definition
+        self.workflow_id = workflow_id
+        self.fence = Fence(workflow_id=workflow_id, epoch=epoch)
+        self.input_text = input_text
+        self.journal = journal
+        self.deadline_at = deadline_at
+        self.traceparent = traceparent
+        self.resumed = epoch > 1
+        self.signal = Signal()
+        self.gone: Unwind | None = None
+        self.busy = 1
+        """Branches that are not waiting; none means that the workflow can be unwound."""
+        self._lock = threading.Lock()
+        self._occurrences: Counter[tuple[str, str]] = Counter()
+        self._pending: list[Write] = []
+        self._last_ticket: Ticket | None = None
+        self._seq = journal.last_seq
+        self._suspect = suspect
+        self._cancel_requested = cancel_requested
+        recorded_cancel = journal.find(CANCEL_ID)
+        self._cancelled_at = recorded_cancel.digest if recorded_cancel is not None else None
+        self._cancel_delivered = False
+
+    # Identity
+
+    def place(self, verb_name: str, digest: str) -> Frame:
+        """Return the frame of the code that asks for an operation; a foreign thread or task gets a branch of its own.
+
+        The branch is named by what it does first, not by the order in which threads happen to come: that order changes.
+        """
+        frame = current.get()
+        if frame is None:
+            raise RuntimeError("an operation was asked for outside a workflow")
+        here = runner_here()
+        if frame.runner == here:
+            return frame
+        with self._lock:
+            branch = self._next(frame.branch, f"{verb_name}~{digest}")
+        adopted = Frame(execution=self, branch=branch, runner=here, foreign=True)
+        current.set(adopted)
+        return adopted
+
+    def operation(self, kind: Kind, name: str, digest: str = "", key: str | None = None) -> tuple[Operation, Frame]:
+        """Identify the operation that the running code asks for."""
+        frame = self.place(name, digest)
+        if key is not None:
+            step_id = keyed_id(name, key)
+        else:
+            with self._lock:
+                step_id = self._next(frame.branch, name)
+        operation = Operation(
+            step_id=step_id, branch=frame.branch, name=name, kind=kind, digest=digest, keyed=key is not None
+        )
+        return operation, frame
+
+    def branch_name(self, name: str) -> str:
+        """Name the next branch of that name below the running one."""
+        frame = self.place(name, "")
+        with self._lock:
+            return self._next(frame.branch, name)
+
+    def _next(self, branch: str, name: str) -> str:
+        self._occurrences[branch, name] += 1
+        return occurrence_id(branch, name, self._occurrences[branch, name])
+
+    # Replay
+
+    def begin(self, operation: Operation) -> Checkpoint | None:
+        """Return the recorded outcome, or None: it is to be done now.
+
+        Raises what unwinds the workflow (lost, diverged), and `WorkflowCancelled` where a cancellation is due.
+        """
+        self.check_here()
+        if operation.step_id == self._cancelled_at and not self._cancel_delivered:
+            self._cancel_delivered = True
+            raise WorkflowCancelled(self.workflow_id)
+        try:
+            with self._lock:
+                recorded = self.journal.take(operation)
+        except Mismatch as mismatch:
+            raise self.leave(Diverged(mismatch, _where_in_user_code())) from None
+        if recorded is None:
+            self.check_cancel(operation)
+        return recorded
+
+    def check_here(self) -> None:
+        """Raise what made the workflow leave memory, if something did."""
+        if self.gone is not None:
+            raise self.gone
+
+    def leave(self, reason: Unwind) -> Unwind:
+        """Remember why the workflow leaves memory, so that every branch of it does; return the reason to be raised."""
+        if self.gone is None:
+            self.gone = reason
+            self.signal.set()
+        return self.gone
+
+    # Cancellation
+
+    @property
+    def cancel_due(self) -> bool:
+        """Tell whether a cancellation was asked for, or the deadline has passed, and the code has not heard of it."""
+        if self._cancel_delivered or self._cancelled_at is not None:
+            return False
+        return self.cancel_wanted
+
+    @property
+    def cancel_wanted(self) -> bool:
+        """Tell whether a cancellation was asked for or the deadline has passed, heard of or not."""
+        if self.deadline_at is not None and self.engine.clock.now() >= self.deadline_at:
+            self._cancel_requested = True
+        return self._cancel_requested
+
+    def request_cancel(self) -> None:
+        """Note that the workflow's cancellation was asked for, and wake it if it waits."""
+        self._cancel_requested = True
+        self.signal.set()
+
+    def check_cancel(self, operation: Operation) -> None:
+        """Raise `WorkflowCancelled` if it is due, and record at which operation, so that a replay does the same."""
+        if not self.cancel_due:
+            return
+        self._cancel_delivered = True
+        place = Operation(step_id=CANCEL_ID, branch="", name=CANCEL_ID, kind=Kind.CANCEL, digest=operation.step_id)
+        self.record(place)
+        raise WorkflowCancelled(self.workflow_id)
+
+    # Writing
+
+    def checkpoint(
+        self,
+        operation: Operation,
+        *,
+        output: str | None = None,
+        error: str | None = None,
+        attempts: int = 1,
+        attempt_errors: str | None = None,
+        started_at: float = 0.0,
+    ) -> Checkpoint:
+        """Make the checkpoint of an operation, with its place in the order of recording."""
+        with self._lock:
+            self._seq += 1
+            seq = self._seq
+        now = self.engine.clock.now()
+        return Checkpoint(
+            step_id=operation.step_id,
+            branch=operation.branch,
+            name=operation.name,
+            kind=operation.kind,
+            seq=seq,
+            digest=operation.digest,
+            output=output,
+            error=error,
+            attempts=attempts,
+            attempt_errors=attempt_errors,
+            started_at=started_at or now,
+            finished_at=now,
+        )
+
+    def record(self, operation: Operation, **outcome: Any) -> None:
+        """Record an outcome. It rides along with the next write that has to wait."""
+        self.ride(Record(checkpoint=self.checkpoint(operation, **outcome)))
+
+    def ride(self, *writes: Write) -> None:
+        """Add writes that nobody has to wait for yet."""
+        with self._lock:
+            self._pending.extend(writes)
+
+    def submit(self, *writes: Write) -> Ticket | None:
+        """Hand what rides along and `writes` to the committer as one unit; None if there is nothing at all."""
+        with self._lock:
+            unit_writes = (*self._pending, *writes)
+            if not unit_writes:
+                return None
+            self._pending.clear()
+            ticket = self.engine.committer.submit(Unit(writes=unit_writes, fence=self.fence))
+            self._last_ticket = ticket
+            return ticket
+
+    def expect(self, ticket: Ticket) -> None:
+        """Make the next barrier wait for a ticket that somebody else's unit created: the workflow's own creation."""
+        self._last_ticket = ticket
+
+    def barrier(self) -> Flow[None]:
+        """Wait until all that was recorded is durable. Raises `Lost`."""
+        ticket = self.submit() or self._last_ticket
+        if ticket is None:
+            return
+        if ticket.done and not self._pending:
+            self._last_ticket = None
+        yield from self.wait_for(ticket)
+
+    def write(self, *writes: Write) -> Flow[Sequence[Any]]:
+        """Write now, with all that rides along, and return the results of `writes`. Raises `Lost`."""
+        ticket = self.submit(*writes)
+        if ticket is None:
+            return ()
+        receipt = yield from self.wait_for(ticket)
+        return receipt.results[len(receipt.results) - len(writes) :]
+
+    def wait_for(self, ticket: Ticket) -> Flow[Receipt]:
+        """Wait for a ticket. Raises `Lost` if the store refused it."""
+        try:
+            receipt: Receipt = yield Durable(ticket)
+        except StoreUnavailable:
+            # The application is closed: what was not written will be done again after the restart.
+            raise self.leave(Released()) from None
+        if not receipt.accepted:
+            # Whatever else it was leaving for, somebody else owns it now.
+            self.gone = Lost(self.workflow_id)
+            self.signal.set()
+            raise self.gone
+        if receipt.cancel_requested:
+            self._cancel_requested = True
+        return receipt
+
+    # Branches
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Count a branch as waiting while the block runs."""
+        with self._lock:
+            self.busy -= 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.busy += 1
+
+    def open_branches(self, count: int) -> None:
+        """Count branches that begin (negative: that end)."""
+        with self._lock:
+            self.busy += count
+
+    # Payloads
+
+    def encode(self, operation: Operation, value: object, hint: Any) -> str:
+        """Encode a value for the journal. Raises `PayloadError` that names workflow and step."""
+        try:
+            return self.engine.codec.encode(value, hint)
+        except PayloadError as error:
+            raise PayloadError(
+                f"workflow {self.workflow_id!r}, {operation.kind} {operation.step_id!r}: its value can't be recorded "
+                f"so that it comes back equal: {error.reason}",
+                path=error.path,
+                type_name=error.type_name,
+            ) from error
+
+    def value(self, recorded: Checkpoint, hint: Any) -> Any:
+        """Return what was recorded, or raise it."""
+        if recorded.error is not None:
+            raise self.engine.codec.decode_error(recorded.error)
+        if recorded.output is None:
+            return None
+        return self.engine.codec.decode(recorded.output, hint)
+
+    def progressed(self) -> bool:
+        """Tell, once, that a suspect has passed a step and is cleared of suspicion."""
+        was, self._suspect = self._suspect, False
+        return was
+
+
+def _where_in_user_code() -> str:
+    """Name the nearest line outside this package that led here."""
+    for entry in reversed(traceback.extract_stack()):
+        if not entry.filename.startswith(_PACKAGE) and "/contextlib.py" not in entry.filename:
+            return f"{entry.filename}:{entry.lineno}: {entry.line or ''}".rstrip(": ")
+    return "unknown place"

@@ -1,0 +1,141 @@
+"""Life and death of workers: this one's heartbeat, and the take-over of those that died.
+
+    authoritative       the worker's row in the database: `alive` and `lease_until`
+    this worker lives   it writes a heartbeat every second; losing its row (it was taken for dead) makes it a new worker
+    a peer is dead      its process is gone for certain (the lock that dies with it), or this worker has itself watched
+                        its heartbeat stand still for a whole lease while the database answered
+    take-over           one write: row no longer alive, its running workflows enqueued with a raised epoch
+
+A paused or cut-off worker may come back after that: the epoch refuses all it writes. A database that was away, for
+everybody, is no evidence against anybody, so the watch begins anew after a gap.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from typing import Any
+
+from holdfast.core.model import WorkerRecord
+from holdfast.errors import StoreUnavailable
+from holdfast.runtime.engine import Engine
+from holdfast.store.base import Heartbeat, Receipt, Register, TakeOver, Unit, WorkerLock, Write
+from holdfast.store.process import host_identity, process_started
+
+log = logging.getLogger("holdfast.lease")
+
+
+class Lease:
+    """One thread that keeps this worker alive in the database and looks after the others."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lock: WorkerLock | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="holdfast-lease", daemon=True)
+        self._seen: dict[str, tuple[float, float]] = {}
+        """Per peer: its last heartbeat, and since when (monotonic) it has been that one."""
+        self._last_round = 0.0
+
+    def start(self) -> None:
+        """Register this worker, take over from those that are dead for certain, then keep going in a thread."""
+        self._register()
+        self._round()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the heartbeat; the row and the lock stay until `resign`."""
+        self._stopping.set()
+        self._thread.join()
+
+    def resign(self) -> None:
+        """Declare this worker gone, giving back what it still holds without blame, and release its lock."""
+        farewell = TakeOver(worker_id=self._engine.worker_id, crash_limit=self._engine.config.crash_limit, blame=False)
+        try:
+            self._write(farewell)
+        except StoreUnavailable:
+            log.warning("the database is away: others take over when the lease ends", extra={"action": "resign_failed"})
+        if self._lock is not None:
+            self._lock.release()
+
+    def _register(self) -> None:
+        engine = self._engine
+        now = engine.clock.now()
+        self._lock = engine.store.lock_worker(engine.worker_id)
+        worker = WorkerRecord(
+            worker_id=engine.worker_id,
+            host=host_identity(),
+            pid=os.getpid(),
+            process_started=process_started(os.getpid()),
+            started_at=now,
+            heartbeat_at=now,
+            lease_until=now + engine.config.lease,
+            suspect_id=None,
+            alive=True,
+        )
+        self._write(Register(worker=worker, lease_seconds=engine.config.lease))
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._engine.config.heartbeat):
+            try:
+                self._engine.clock.synchronise()
+                self._round()
+            except StoreUnavailable as error:
+                log.warning("no heartbeat: %s", error, extra={"action": "heartbeat_failed"})
+            except Exception:
+                log.exception("a heartbeat failed; trying again", extra={"action": "heartbeat_failed"})
+
+    def _round(self) -> None:
+        engine, config = self._engine, self._engine.config
+        peers = self._write(Heartbeat(worker_id=engine.worker_id, lease_seconds=config.lease))
+        if peers is None:
+            self._start_anew()
+            return
+        now = engine.clock.monotonic()
+        if now - self._last_round > 3 * config.heartbeat:
+            self._seen.clear()
+        self._last_round = now
+        engine.cancel_here(engine.store.cancelled_by_others(engine.worker_id))
+        for peer in peers:
+            if peer.worker_id != engine.worker_id and self._is_dead(peer, now):
+                self._take_over(peer)
+
+    def _is_dead(self, peer: WorkerRecord, now: float) -> bool:
+        gone = self._lock.is_free(peer) if self._lock is not None else None
+        if gone is not None:
+            return gone
+        heartbeat_at, since = self._seen.get(peer.worker_id, (None, now))
+        if heartbeat_at != peer.heartbeat_at:
+            self._seen[peer.worker_id] = (peer.heartbeat_at, now)
+            return False
+        return now - since >= self._engine.config.lease
+
+    def _take_over(self, peer: WorkerRecord) -> None:
+        taken = self._write(TakeOver(worker_id=peer.worker_id, crash_limit=self._engine.config.crash_limit))
+        self._seen.pop(peer.worker_id, None)
+        if taken:
+            log.warning(
+                "worker %s (pid %d) is dead; %d of its workflows go on",
+                peer.worker_id,
+                peer.pid,
+                len(taken),
+                extra={"action": "worker_taken_over"},
+            )
+
+    def _start_anew(self) -> None:
+        """Go on under a new identity: this worker was taken for dead, and all it ran belongs to others."""
+        engine = self._engine
+        log.warning(
+            "worker %s was taken for dead (paused or cut off for longer than its lease); it goes on as a new one",
+            engine.worker_id,
+            extra={"action": "worker_renewed"},
+        )
+        if self._lock is not None:
+            self._lock.release()
+        engine.worker_id = engine.ids.new()
+        self._register()
+
+    def _write(self, write: Write) -> Any:
+        receipt: Receipt = self._engine.committer.submit(Unit(writes=(write,))).wait()
+        return receipt.results[0]

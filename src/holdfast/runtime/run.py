@@ -1,0 +1,188 @@
+"""Run one workflow until it ends or leaves memory.
+
+function returns / raises  -> outcome recorded with what still rode along, in one commit
+Suspended                  -> recorded as suspended; if what it waits for has come meanwhile: replayed at once
+Diverged                   -> set aside as blocked, with a report
+Released                   -> given back to the queue (shutdown)
+Lost                       -> dropped: another worker owns it
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast.core.model import Status
+from holdfast.core.replay import Mismatch
+from holdfast.errors import PayloadError, StoreUnavailable, WorkflowCancelled
+from holdfast.runtime.context import Frame, current, runner_here
+from holdfast.runtime.control import Diverged, Lost, Released, Suspended, Unwind
+from holdfast.runtime.effects import Flow, Invoke
+from holdfast.runtime.execution import Execution
+from holdfast.store.base import Finish, Release, SetAside, Suspend, Write
+
+log = logging.getLogger("holdfast.workflow")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a stay in memory ended. `status` None: it left memory without an outcome."""
+
+    status: Status | None
+    value: Any = None
+    error: BaseException | None = None
+
+
+LEFT = Ended(None)
+
+
+def run(execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Flow[Ended]:
+    """Run the workflow's function to its end, or until it leaves memory. Raises only what ends the process."""
+    engine = execution.engine
+    with engine.tracer.workflow(
+        workflow_id=execution.workflow_id,
+        name=execution.definition.name,
+        traceparent=execution.traceparent,
+        resumed=execution.resumed,
+    ) as span:
+        try:
+            while True:
+                try:
+                    ended = yield from _once(execution, args, kwargs)
+                except Suspended as suspended:
+                    if (yield from _suspend(execution, suspended)):
+                        return LEFT
+                    execution, args, kwargs = yield from engine.reload(execution)
+                else:
+                    if ended.error is not None:
+                        span.failed(ended.error, attempt=1)
+                    return ended
+        except Diverged as diverged:
+            yield from _set_aside(execution, diverged)
+        except Lost:
+            log.info("workflow %s goes on elsewhere", execution.workflow_id, extra={"action": "workflow_lost"})
+        except Released:
+            yield from _release(execution)
+        except StoreUnavailable:
+            log.warning(
+                "workflow %s could not be finished before the shutdown; it goes on after the restart",
+                execution.workflow_id,
+                extra={"action": "workflow_interrupted"},
+            )
+    return LEFT
+
+
+def _once(execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Flow[Ended]:
+    """Call the function once and record its outcome. Raises what unwinds the workflow."""
+    frame = Frame(execution=execution, branch="", runner=runner_here())
+    token = current.set(frame)
+    try:
+        value = yield Invoke(execution.definition.function, args, kwargs)
+    except Unwind:
+        raise
+    except WorkflowCancelled as cancelled:
+        return (yield from _finish(execution, Ended(Status.CANCELLED, error=cancelled)))
+    except asyncio.CancelledError as cancelled:
+        if execution.cancel_wanted:
+            return (yield from _finish(execution, Ended(Status.CANCELLED, error=cancelled)))
+        raise execution.leave(Released()) from None
+    except (KeyboardInterrupt, SystemExit):
+        execution.leave(Released())
+        yield from _release(execution)
+        raise
+    except BaseException as error:  # noqa: BLE001 - any other exception is the workflow's outcome
+        _check_the_end(execution)
+        return (yield from _finish(execution, Ended(Status.FAILED, error=error)))
+    finally:
+        current.reset(token)
+    _check_the_end(execution)
+    return (yield from _finish(execution, Ended(Status.SUCCEEDED, value=value)))
+
+
+def _check_the_end(execution: Execution) -> None:
+    """Hold the function's end to the journal, and to what unwound it: a framework may have swallowed that."""
+    execution.check_here()
+    try:
+        execution.journal.finish()
+    except Mismatch as mismatch:
+        code = getattr(execution.definition.function, "__code__", None)
+        where = f"{code.co_filename}:{code.co_firstlineno}" if code is not None else execution.definition.name
+        raise execution.leave(Diverged(mismatch, where)) from None
+
+
+def _finish(execution: Execution, ended: Ended) -> Flow[Ended]:
+    ended, write = _outcome(execution, ended)
+    yield from execution.write(write)
+    level = logging.WARNING if ended.status is Status.FAILED else logging.DEBUG
+    log.log(
+        level,
+        "workflow %s (%s) %s%s",
+        execution.workflow_id,
+        execution.definition.name,
+        ended.status,
+        f": {ended.error!r}" if ended.status is Status.FAILED else "",
+        extra={"action": f"workflow_{ended.status}"},
+    )
+    return ended
+
+
+def _outcome(execution: Execution, ended: Ended) -> tuple[Ended, Finish]:
+    codec = execution.engine.codec
+    if ended.status is Status.SUCCEEDED:
+        try:
+            output = codec.encode(ended.value, execution.definition.signature.return_hint)
+        except PayloadError as error:
+            refusal = PayloadError(
+                f"workflow {execution.workflow_id!r} ({execution.definition.name}): its result can't be recorded "
+                f"so that it comes back equal: {error.reason}",
+                path=error.path,
+                type_name=error.type_name,
+            )
+            return _outcome(execution, Ended(Status.FAILED, error=refusal))
+        return ended, Finish(status=Status.SUCCEEDED, output=output)
+    error_text = codec.encode_error(ended.error) if ended.error is not None else None
+    return ended, Finish(status=ended.status or Status.FAILED, error=error_text)
+
+
+def _suspend(execution: Execution, suspended: Suspended) -> Flow[bool]:
+    # Branches that still hold on to the stack must not write any more.
+    execution.leave(suspended)
+    (accepted,) = yield from execution.write(Suspend(wake_at=suspended.wake_at, waits=suspended.waits))
+    if accepted and suspended.wake_at is not None:
+        execution.engine.on_timer(suspended.wake_at)
+    return bool(accepted)
+
+
+def _release(execution: Execution) -> Flow[None]:
+    try:
+        yield from execution.write(Release())
+    except Unwind:
+        return
+
+
+def _set_aside(execution: Execution, diverged: Diverged) -> Flow[None]:
+    report = {
+        "reason": "non-determinism",
+        "step": diverged.mismatch.step_id,
+        "recorded": diverged.mismatch.expected,
+        "asked for": diverged.mismatch.found,
+        "at": diverged.where,
+        "version": execution.definition.version,
+        "way out": "make the code ask for what was recorded, in that order, or give a changed workflow another "
+        "version; then resume the workflow: its journal is kept",
+    }
+    write: Write = SetAside(status=Status.BLOCKED, report=json.dumps(report))
+    try:
+        yield from execution.write(write)
+    except Unwind:
+        return
+    log.error(
+        "workflow %s (%s) is blocked: %s",
+        execution.workflow_id,
+        execution.definition.name,
+        diverged,
+        extra={"action": "workflow_blocked"},
+    )

@@ -1,0 +1,296 @@
+"""Creating workflows: top level or child, called or started; and asking for what became of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from holdfast.core.identity import check_text, child_id
+from holdfast.core.model import Fence, Kind, NewWorkflow, Outcome, Status, WaitOn
+from holdfast.core.options import StartOptions
+from holdfast.core.replay import Journal, Operation
+from holdfast.errors import (
+    PayloadError,
+    RecordedError,
+    ResultTimeout,
+    WorkflowFailed,
+    WorkflowIdConflict,
+    WorkflowNotFound,
+    WorkflowSetAside,
+    WorkflowWasCancelled,
+)
+from holdfast.runtime.context import Frame, current
+from holdfast.runtime.definitions import WorkflowDefinition
+from holdfast.runtime.effects import Durable, Flow
+from holdfast.runtime.execution import Execution
+from holdfast.runtime.run import Ended
+from holdfast.runtime.waiting import Settled, wait_until_settled
+from holdfast.store.base import Create, Created, Receipt, Unit
+
+if TYPE_CHECKING:
+    from holdfast.runtime.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A workflow function with its arguments."""
+
+    definition: WorkflowDefinition
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+RunInline = Callable[[Execution, tuple[Any, ...], dict[str, Any]], Flow[Ended]]
+"""Run a new workflow for a caller who waits: in its thread, or as a task of its own."""
+
+
+def start(engine: Engine, call: Call, options: StartOptions) -> Flow[str]:
+    """Create a workflow and let it run in the background; return its id once it is durable.
+
+    Raises `WorkflowIdConflict`, `PayloadError`. In a workflow this is a recorded operation.
+    """
+    frame = current.get()
+    if frame is None or frame.step is not None:
+        workflow_id = options.id or _new_id(engine, call, frame)
+        new = _new_workflow(engine, call, options, workflow_id, frame)
+        receipt: Receipt = yield Durable(engine.committer.submit(_creation(new)))
+        _launch(engine, call, new, receipt.results[0])
+        return workflow_id
+    execution = frame.execution
+    operation, _ = execution.operation(Kind.START, call.definition.name, _digest(engine, call))
+    recorded = execution.begin(operation)
+    if recorded is not None:
+        return str(execution.value(recorded, str))
+    workflow_id = options.id or child_id(execution.workflow_id, operation.step_id)
+    new = _new_workflow(engine, call, options, workflow_id, frame)
+    # The id is the same at every replay, so a crash between this commit and the checkpoint starts nothing twice.
+    (created,) = yield from execution.write(Create(workflow=new))
+    try:
+        _launch(engine, call, new, created)
+    except WorkflowIdConflict as error:
+        execution.record(operation, error=engine.codec.encode_error(error))
+        raise
+    execution.record(operation, output=json.dumps(workflow_id))
+    return workflow_id
+
+
+def call(engine: Engine, call: Call, options: StartOptions, run_inline: RunInline) -> Flow[Any]:
+    """Run a workflow for a caller who waits for its result. Raises what the workflow raised.
+
+    In a workflow it is a child, and its outcome is recorded in the parent's journal too.
+    """
+    frame = current.get()
+    if frame is not None and frame.step is None:
+        return (yield from _call_child(frame.execution, call, options, run_inline))
+    workflow_id = options.id or _new_id(engine, call, frame)
+    new = _new_workflow(engine, call, options, workflow_id, frame)
+    if options.id is None and options.delay is None and frame is None and new.owner is not None:
+        # Nobody else can know this id: its creation rides along to the first barrier.
+        execution = _execution(engine, call, new)
+        execution.ride(Create(workflow=new))
+        return (yield from _finish_inline(engine, call, execution, run_inline))
+    receipt: Receipt = yield Durable(engine.committer.submit(_creation(new)))
+    created: Created = receipt.results[0]
+    if created.existing is None and new.owner is not None:
+        return (yield from _finish_inline(engine, call, _execution(engine, call, new), run_inline))
+    _launch(engine, call, new, created)
+    return (yield from result(engine, workflow_id, call.definition.signature.return_hint, None))
+
+
+def _call_child(parent: Execution, call: Call, options: StartOptions, run_inline: RunInline) -> Flow[Any]:
+    engine = parent.engine
+    hint = call.definition.signature.return_hint
+    operation, frame = parent.operation(Kind.CHILD, call.definition.name, _digest(engine, call))
+    recorded = parent.begin(operation)
+    if recorded is not None:
+        return parent.value(recorded, hint)
+    workflow_id = options.id or child_id(parent.workflow_id, operation.step_id)
+    new = _new_workflow(engine, call, options, workflow_id, frame)
+    ticket = parent.submit(Create(workflow=new))
+    if ticket is None:
+        raise RuntimeError("a unit with a write was not submitted")
+    ended: Ended | None = None
+    if options.id is None and not parent.resumed and new.owner is not None:
+        execution = _execution(engine, call, new)
+        execution.expect(ticket)
+        ended = yield from run_inline(execution, call.args, call.kwargs)
+    else:
+        receipt = yield from parent.wait_for(ticket)
+        created: Created = receipt.results[-1]
+        if created.existing is None and new.owner is not None:
+            ended = yield from run_inline(_execution(engine, call, new), call.args, call.kwargs)
+        else:
+            _launch(engine, call, new, created)
+    if ended is not None and ended.status is Status.SUCCEEDED:
+        parent.record(operation, output=parent.encode(operation, ended.value, hint))
+        return ended.value
+    outcome = yield from _await_outcome(parent, operation, frame, workflow_id)
+    return _settle(parent, operation, workflow_id, outcome, hint, ended)
+
+
+def child_result(engine: Engine, workflow_id: str, hint: Any, timeout: float | None) -> Flow[Any]:
+    """Wait for a workflow's result: a recorded operation in workflow code, a plain wait elsewhere."""
+    frame = current.get()
+    if frame is None or frame.step is not None or timeout is not None:
+        return (yield from result(engine, workflow_id, hint, timeout))
+    execution = frame.execution
+    operation, frame = execution.operation(Kind.RESULT, "result", engine.codec.digest(workflow_id))
+    recorded = execution.begin(operation)
+    if recorded is not None:
+        return execution.value(recorded, hint)
+    yield from execution.barrier()
+    outcome = yield from _await_outcome(execution, operation, frame, workflow_id)
+    return _settle(execution, operation, workflow_id, outcome, hint, None)
+
+
+def _await_outcome(execution: Execution, operation: Operation, frame: Frame, workflow_id: str) -> Flow[Outcome]:
+    engine = execution.engine
+
+    def look(_expired: bool) -> Flow[Settled[Outcome] | None]:  # noqa: FBT001 - the protocol of `wait_until_settled`
+        outcomes = yield from engine.read(lambda: engine.store.outcomes([workflow_id]))
+        outcome = outcomes.get(workflow_id)
+        if outcome is not None and outcome.status.is_terminal:
+            return Settled(outcome)
+        return None
+
+    waits = (WaitOn(workflow_id=workflow_id, kind=Kind.RESULT),)
+    return (yield from wait_until_settled(execution, operation, frame, look, deadline=None, waits=waits))
+
+
+def _settle(  # noqa: PLR0917 - private; what an outcome is recorded from
+    execution: Execution, operation: Operation, workflow_id: str, outcome: Outcome, hint: Any, ended: Ended | None
+) -> Any:
+    """Record a child's outcome in the parent's journal and return or raise it."""
+    if outcome.status is Status.SUCCEEDED:
+        execution.record(operation, output=outcome.output)
+        return _value(execution.engine, outcome, hint)
+    error = _failure(execution.engine, workflow_id, outcome)
+    execution.record(operation, error=execution.engine.codec.encode_error(error))
+    if ended is not None and isinstance(ended.error, Exception) and not isinstance(error, WorkflowFailed):
+        raise ended.error
+    raise error
+
+
+def result(engine: Engine, workflow_id: str, hint: Any, timeout: float | None) -> Flow[Any]:
+    """Wait for a workflow's outcome and return or raise it.
+
+    Raises `ResultTimeout`, `WorkflowNotFound`, `WorkflowWasCancelled`, `WorkflowSetAside`, or what the workflow raised.
+    """
+    check_text("a workflow id", workflow_id)
+
+    def look() -> Outcome | None:
+        outcome = engine.store.outcomes([workflow_id]).get(workflow_id)
+        if outcome is None and engine.store.get_workflow(workflow_id) is None:
+            raise WorkflowNotFound(workflow_id)
+        return outcome
+
+    outcome = yield from engine.watch_until(workflow_id, look, timeout)
+    if outcome is None:
+        raise ResultTimeout(workflow_id, timeout or 0)
+    if outcome.status is Status.SUCCEEDED:
+        return _value(engine, outcome, hint)
+    raise _failure(engine, workflow_id, outcome)
+
+
+def _value(engine: Engine, outcome: Outcome, hint: Any) -> Any:
+    return None if outcome.output is None else engine.codec.decode(outcome.output, hint)
+
+
+def _failure(engine: Engine, workflow_id: str, outcome: Outcome) -> Exception:
+    if outcome.status is Status.CANCELLED:
+        return WorkflowWasCancelled(workflow_id)
+    if not outcome.status.is_terminal:
+        return WorkflowSetAside(workflow_id, outcome.status.value, outcome.error or "")
+    error = engine.codec.decode_error(outcome.error or "{}")
+    if isinstance(error, Exception) and not isinstance(error, RecordedError):
+        return error
+    failed = WorkflowFailed(workflow_id, str(error))
+    failed.__cause__ = error
+    return failed
+
+
+def _finish_inline(engine: Engine, call: Call, execution: Execution, run_inline: RunInline) -> Flow[Any]:
+    ended = yield from run_inline(execution, call.args, call.kwargs)
+    if ended.status is Status.SUCCEEDED:
+        return ended.value
+    if ended.status is Status.FAILED and isinstance(ended.error, Exception):
+        raise ended.error
+    return (yield from result(engine, execution.workflow_id, call.definition.signature.return_hint, None))
+
+
+def _new_id(engine: Engine, call: Call, frame: Frame | None) -> str:
+    if frame is not None:
+        return engine.step_scoped_id(frame, call.definition.name)
+    return engine.ids.new()
+
+
+def _digest(engine: Engine, call: Call) -> str:
+    compared = call.args[1:] if call.definition.is_method else call.args
+    return engine.codec.digest(compared, call.kwargs)
+
+
+def _new_workflow(
+    engine: Engine, call: Call, options: StartOptions, workflow_id: str, frame: Frame | None
+) -> NewWorkflow:
+    check_text("a workflow id", workflow_id)
+    now = engine.clock.now()
+    here = options.delay is None and engine.takes_more()
+    try:
+        text = engine.encode_call(call.definition, call.args, call.kwargs)
+    except PayloadError as error:
+        raise PayloadError(
+            f"workflow {workflow_id!r} ({call.definition.name}) was not started: an argument can't be recorded so that "
+            f"it comes back equal: {error.reason}",
+            path=error.path,
+            type_name=error.type_name,
+        ) from error
+    return NewWorkflow(
+        workflow_id=workflow_id,
+        name=call.definition.name,
+        version=call.definition.version,
+        input=text,
+        input_digest=engine.codec.digest(text),
+        request_id=engine.ids.new(),
+        created_at=now,
+        owner=engine.worker_id if here else None,
+        parent_id=frame.execution.workflow_id if frame is not None else None,
+        wake_at=now + options.delay if options.delay is not None else None,
+        deadline_at=now + options.timeout if options.timeout is not None else None,
+        traceparent=engine.tracer.traceparent(),
+    )
+
+
+def _creation(new: NewWorkflow) -> Unit:
+    fence = Fence(workflow_id=new.workflow_id, epoch=1) if new.owner is not None else None
+    return Unit(writes=(Create(workflow=new),), fence=fence)
+
+
+def _execution(engine: Engine, call: Call, new: NewWorkflow) -> Execution:
+    return Execution(
+        engine,
+        call.definition,
+        workflow_id=new.workflow_id,
+        epoch=1,
+        input_text=new.input,
+        journal=Journal(),
+        deadline_at=new.deadline_at,
+        traceparent=new.traceparent,
+    )
+
+
+def _launch(engine: Engine, call: Call, new: NewWorkflow, created: Created) -> None:
+    """Run what was created here, or check that what is there already is the same. Raises `WorkflowIdConflict`."""
+    existing = created.existing
+    if existing is None:
+        if new.owner is not None:
+            engine.run_in_background(_execution(engine, call, new), call.args, call.kwargs)
+        return
+    if existing.name != new.name or existing.input_digest != new.input_digest:
+        raise WorkflowIdConflict(
+            new.workflow_id, existing=f"{existing.name}({existing.input})", asked=f"{new.name}({new.input})"
+        )
+
+
+__all__ = ["Call", "call", "child_result", "result", "start"]

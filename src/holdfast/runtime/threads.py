@@ -1,0 +1,118 @@
+"""Where workflows run: a pool of threads for `def`, an event loop for `async def`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+log = logging.getLogger("holdfast.threads")
+
+
+class ThreadPool:
+    """Daemon threads that run callables in the order in which they came.
+
+    Not `concurrent.futures`: that joins its threads at interpreter exit, and a workflow may be killed at any instant.
+    """
+
+    def __init__(self, max_threads: int) -> None:
+        self._max = max_threads
+        self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._idle = 0
+        self._stopped = False
+
+    @property
+    def backlog(self) -> int:
+        """How many callables wait for a thread."""
+        return self._queue.qsize()
+
+    def submit(self, function: Callable[[], None]) -> None:
+        """Run `function` in a thread as soon as one is free; never blocks."""
+        self._queue.put(function)
+        with self._lock:
+            if self._idle > self._queue.qsize() - 1 or self._threads >= self._max or self._stopped:
+                return
+            self._threads += 1
+        threading.Thread(target=self._run, name="holdfast-workflow", daemon=True).start()
+
+    def stop(self) -> None:
+        """Let idle threads end; running ones end after what they do."""
+        with self._lock:
+            self._stopped = True
+            count = self._threads
+        for _ in range(count):
+            self._queue.put(None)
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                self._idle += 1
+            function = self._queue.get()
+            with self._lock:
+                self._idle -= 1
+            if function is None:
+                return
+            try:
+                function()
+            except BaseException:
+                log.exception("a workflow's thread failed", extra={"action": "thread_failed"})
+
+
+class Loops:
+    """Finds the event loop for an `async def` workflow that nobody awaits."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._home: asyncio.AbstractEventLoop | None = None
+        self._own: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Make the loop in which the application was launched the home of its coroutines."""
+        self._home = loop
+
+    def spawn(self, make: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a coroutine as a task: on the running loop, else at home."""
+        running = asyncio._get_running_loop()  # noqa: SLF001 - documented; get_running_loop() raises
+        if running is not None:
+            self.keep(running.create_task(make()))
+            return
+        home = self._home_loop()
+        home.call_soon_threadsafe(lambda: self.keep(home.create_task(make())))
+
+    def keep(self, task: asyncio.Task[Any]) -> None:
+        """Hold a reference: an event loop alone does not keep its tasks alive."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def cancel_all(self) -> None:
+        """Cancel the tasks that still run, from any thread."""
+        for task in list(self._tasks):
+            loop = task.get_loop()
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(task.cancel)
+
+    def stop(self) -> None:
+        """Stop the background loop, if there is one."""
+        own, thread = self._own, self._thread
+        if own is None or thread is None:
+            return
+        own.call_soon_threadsafe(own.stop)
+        thread.join()
+        own.close()
+        self._own = self._home = self._thread = None
+
+    def _home_loop(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._home is None or self._home.is_closed():
+                loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=loop.run_forever, name="holdfast-loop", daemon=True)
+                self._thread.start()
+                self._home = self._own = loop
+            return self._home

@@ -1,0 +1,113 @@
+"""The worker: claims what is due and runs it. Woken by news and by timers; looks by itself only as a safety net."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from holdfast.core.model import Claimed
+from holdfast.errors import StoreUnavailable
+from holdfast.runtime.engine import Engine
+from holdfast.store.base import Claim, Receipt, Unit
+
+log = logging.getLogger("holdfast.worker")
+
+CLAIM_LIMIT = 200
+
+
+class Worker:
+    """One thread that feeds the engine from the database."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="holdfast-worker", daemon=True)
+        self._next_due: float | None = None
+        self._reported: set[str] = set()
+        engine.on_timer = self._timer_set
+
+    def start(self) -> None:
+        """Start claiming."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop claiming, and wait until a claim that is under way is dispatched."""
+        self._stopping.set()
+        self._engine.hub.work.set()
+        self._thread.join()
+
+    def _timer_set(self, due: float) -> None:
+        if self._next_due is None or due < self._next_due:
+            self._next_due = due
+            self._engine.hub.work.set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._engine.hub.work.clear()
+            try:
+                more = self._claim_and_dispatch()
+                if not more:
+                    self._look_ahead()
+            except StoreUnavailable as error:
+                log.warning("waiting for the database: %s", error, extra={"action": "store_unavailable"})
+                more = False
+            except Exception:
+                log.exception("claiming failed; trying again", extra={"action": "claim_failed"})
+                more = False
+            if not more:
+                self._engine.hub.work.wait(self._pause())
+
+    def _pause(self) -> float:
+        config, now = self._engine.config, self._engine.clock.now()
+        if self._next_due is None:
+            return config.poll
+        return min(config.poll, max(self._next_due - now, 0.005))
+
+    def _look_ahead(self) -> None:
+        names = self._engine.definitions.workflow_names()
+        self._next_due = self._engine.store.next_due(names)
+        for name, count in self._engine.store.count_unknown(names).items():
+            if name not in self._reported:
+                self._reported.add(name)
+                log.warning(
+                    "%d workflows named %r wait for a worker that knows this function; this one does not. "
+                    "They stay as they are: import the module that defines it, or give the renamed function name=%r",
+                    count,
+                    name,
+                    name,
+                    extra={"action": "unknown_workflow"},
+                )
+
+    def _claim_and_dispatch(self) -> bool:
+        """Claim once; tell whether there may be more at once."""
+        engine = self._engine
+        names = engine.definitions.workflow_names()
+        room = min(CLAIM_LIMIT, engine.config.max_running - len(engine.running))
+        room -= engine.pool.backlog
+        if room <= 0 or not names or engine.closing:
+            return False
+        claim = Claim(claim_id=engine.ids.new(), worker_id=engine.worker_id, names=names, limit=room)
+        receipt: Receipt = engine.committer.submit(Unit(writes=(claim,))).wait()
+        taken: list[str] = receipt.results[0]
+        if not taken:
+            return False
+        for claimed in self._load(taken):
+            self._dispatch(claimed)
+        return len(taken) == room
+
+    def _load(self, workflow_ids: list[str]) -> list[Claimed]:
+        pause = 0.05
+        while True:
+            try:
+                return self._engine.store.claimed(workflow_ids)
+            except StoreUnavailable:
+                if self._stopping.wait(pause):
+                    raise
+                pause = min(pause * 2, 1.0)
+
+    def _dispatch(self, claimed: Claimed) -> None:
+        loaded = self._engine.load(claimed)
+        if loaded is not None:
+            execution, args, kwargs = loaded
+            log.debug("workflow %s goes on", execution.workflow_id, extra={"action": "workflow_resumed"})
+            self._engine.run_in_background(execution, args, kwargs)
