@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 from holdfast.api import launched
 from holdfast.api.handle import Handle
@@ -111,7 +111,7 @@ class Holdfast:
             finally:
                 launched.remove(service.engine)
 
-    def __enter__(self) -> Holdfast:
+    def __enter__(self) -> Self:
         launched.refuse_on_event_loop("with Holdfast(…)", "async with Holdfast(…)")
         self.launch()
         return self
@@ -119,7 +119,7 @@ class Holdfast:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    async def __aenter__(self) -> Holdfast:
+    async def __aenter__(self) -> Self:
         await self.alaunch()
         return self
 

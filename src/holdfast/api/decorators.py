@@ -287,7 +287,7 @@ def _apply(function: Callable[..., Any] | None, decorate: Callable[[Callable[...
             return type(target)(decorate(target.__func__))
         if not inspect.isfunction(target):
             raise ConfigurationError(
-                f"holdfast's decorators take plain functions, not {target!r}. Put @tool, @app.get and the like above them"
+                f"holdfast's decorators take plain functions, not {target!r}. Put @tool, @app.get and such above them"
             )
         return decorate(target)
 

@@ -35,7 +35,7 @@ def find_engine() -> Engine | None:
         return None
     if len(_launched) > 1:
         raise UsageError(
-            "several Holdfast applications are launched in this process: outside a workflow it is open which one is meant. "
+            "several Holdfast applications are launched here, and outside a workflow it is open which is meant. "
             "Use the application's own methods (app.start, app.retrieve, …)"
         )
     return _launched[0]

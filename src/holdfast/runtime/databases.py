@@ -12,7 +12,7 @@ import importlib.util
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from holdfast.core.model import Checkpoint, Fence
 from holdfast.core.replay import Operation
@@ -167,7 +167,7 @@ class GuardedConnection:
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self._connection, name, value)
 
-    def __enter__(self) -> GuardedConnection:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:

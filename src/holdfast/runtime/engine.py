@@ -278,8 +278,7 @@ class Engine:
             self.hub.unwatch(workflow_id, signal)
 
     def step_scoped_id(self, frame: Frame, what: str) -> str:
-        """Make an id that is the same when the step's body runs again: its key, and how many of the kind came
-        before."""
+        """Make an id that is the same when the step's body runs again, from its key and a count."""
         if frame.step is None:
             raise RuntimeError("not in a step")
         return f"{frame.step.idempotency_key}/{what}#{frame.next_in_step(what)}"

@@ -1,5 +1,4 @@
-"""Transactions on a database other than the store's: their outcomes go to a small table there, with the user's
-writes."""
+"""Transactions on another database than the store's: a small table there keeps their outcomes."""
 
 from __future__ import annotations
 
@@ -73,7 +72,7 @@ class OtherDatabase:
             yield _OtherTransaction(connection, self._table)
         except DBAPIError as error:
             raise self._mapped(error, error.orig) from error
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the driver's error is raised in place of SQLAlchemy's
             raise self._mapped(error, error) from error.__cause__
         finally:
             with suppress(DBAPIError):

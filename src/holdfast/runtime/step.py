@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import dataclass, field
 from typing import Any
 
 from holdfast.core.model import Kind
@@ -31,7 +32,15 @@ def run_step(
     recorded = execution.begin(operation)
     if recorded is not None:
         return execution.value(recorded, definition.signature.return_hint)
-    call = _Call(execution, definition, operation, frame, args, kwargs)
+    call = _Call(
+        execution=execution,
+        definition=definition,
+        operation=operation,
+        frame=frame,
+        args=args,
+        kwargs=kwargs,
+        started_at=execution.engine.clock.now(),
+    )
     interrupted = definition.options.at_most_once and call.declare_intent()
     yield from execution.barrier()
     if interrupted:
@@ -44,26 +53,18 @@ def _key(definition: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, An
     return key(*args, **kwargs) if callable(key) else key
 
 
+@dataclass(kw_only=True, slots=True)
 class _Call:
     """One step of one workflow, on its way to an outcome."""
 
-    def __init__(
-        self,
-        execution: Execution,
-        definition: StepDefinition,
-        operation: Operation,
-        frame: Frame,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> None:
-        self.execution = execution
-        self.definition = definition
-        self.operation = operation
-        self.frame = frame
-        self.args = args
-        self.kwargs = kwargs
-        self.started_at = execution.engine.clock.now()
-        self.failures: list[str] = []
+    execution: Execution
+    definition: StepDefinition
+    operation: Operation
+    frame: Frame
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    started_at: float
+    failures: list[str] = field(default_factory=list)
 
     def declare_intent(self) -> bool:
         """Record that the body is about to run; tell whether an earlier attempt said so already."""

@@ -128,7 +128,7 @@ class _Call:
                 transaction.commit(self.execution.fence, checkpoint)
         except (Conflict, StoreUnavailable, Fenced):
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever the body raised is its outcome
             return self._fail(failure or error)
         if not database.keeps_journal:
             self.execution.record(self.operation, output=checkpoint.output)

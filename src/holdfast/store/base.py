@@ -414,8 +414,7 @@ class Store(Protocol):
         """List workflows, newest first."""
 
     def outcomes(self, workflow_ids: Sequence[str]) -> dict[str, Outcome]:
-        """Read the outcomes of those that have ended, and the status of those set aside (error then holds the
-        report)."""
+        """Read the outcomes of those that ended; of those set aside the status, with the report as `error`."""
 
     def journal(self, workflow_id: str) -> list[Checkpoint]:
         """Read a journal in the order of recording."""
@@ -450,9 +449,10 @@ class Store(Protocol):
         """Read an approval's audit trail in order."""
 
     def transaction(self, isolation: str | None = None) -> AbstractContextManager[StoreTransaction]:
-        """Open a transaction for user code. Isolation: None (the database's default), "read committed",
-        "repeatable read" or "serializable". A deadlock or serialization failure inside, also at commit, is `Conflict`.
-        The context manager gives the connection back, rolled back if it was left open.
+        """Open a transaction for user code; leaving the context gives the connection back, rolled back if still open.
+
+        Isolation: None (the database's default), "read committed", "repeatable read" or "serializable". A deadlock or
+        serialization failure inside, also at commit, is `Conflict`.
         """
 
     def lock_worker(self, worker_id: str) -> WorkerLock:
@@ -465,5 +465,7 @@ class Store(Protocol):
         """
 
     def notify(self, news: Iterable[str], *, ready: bool) -> None:
-        """Tell other processes. A hint: it may be lost, it may be late, it never blocks writers. SQLite: nothing
-        to do."""
+        """Tell other processes.
+
+        A hint: it may be lost, it may be late, it never blocks writers. SQLite: nothing to do.
+        """

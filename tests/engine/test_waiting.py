@@ -1,0 +1,341 @@
+"""Messages, events, streams, sleep: what workflows wait for, in memory and out of it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import dataclass
+
+import pytest
+
+from holdfast import (
+    Config,
+    Holdfast,
+    Status,
+    aget_event,
+    arecv,
+    aread_stream,
+    asend,
+    aset_event,
+    asleep,
+    astart,
+    awrite_stream,
+    close_stream,
+    gather,
+    get_event,
+    options,
+    read_stream,
+    recv,
+    retrieve,
+    send,
+    set_event,
+    sleep,
+    start,
+    step,
+    workflow,
+    write_stream,
+)
+from holdfast.errors import OutsideWorkflow, UsageError, WorkflowNotFound
+from tests.engine.conftest import QUICK
+from tests.helpers import eventually
+
+ran: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_ran() -> None:
+    ran.clear()
+
+
+@dataclass
+class Answer:
+    approved: bool
+    by: str
+
+
+@step
+def note(what: str) -> None:
+    ran.append(what)
+
+
+@workflow
+def collects(count: int) -> list[str]:
+    note("began")
+    return [recv("names") for _ in range(count)]
+
+
+@workflow
+async def acollects(count: int) -> list[str]:
+    note("began")
+    return [await arecv("names") for _ in range(count)]
+
+
+def suspended(app: Holdfast, workflow_id: str) -> bool:
+    return app.get_workflow(workflow_id).status is Status.SUSPENDED
+
+
+def test_messages_come_in_order_and_once(app: Holdfast) -> None:
+    handle = start(collects, 3)
+    for name in ("ada", "bob", "cyd"):
+        send(handle.id, name, topic="names")
+    assert handle.result(timeout=10) == ["ada", "bob", "cyd"]
+
+
+def test_a_message_with_a_key_is_delivered_once(app: Holdfast) -> None:
+    handle = start(collects, 2)
+    send(handle.id, "ada", topic="names", key="k1")
+    send(handle.id, "ada", topic="names", key="k1")
+    send(handle.id, "bob", topic="names", key="k2")
+    assert handle.result(timeout=10) == ["ada", "bob"]
+
+
+@pytest.mark.parametrize("collector", [collects, acollects])
+def test_a_waiting_workflow_leaves_memory_and_comes_back_without_repeating_steps(
+    app: Holdfast, collector: object
+) -> None:
+    handle = start(collector, 1)  # type: ignore[arg-type]  # one of two workflows
+    eventually(lambda: suspended(app, handle.id))
+    eventually(lambda: not app.engine.running)
+    send(handle.id, "ada", topic="names")
+    assert handle.result(timeout=10) == ["ada"]
+    assert ran == ["began"]
+
+
+def test_a_waiting_workflow_holds_no_thread(store_url: str) -> None:
+    with Holdfast(store_url, config=Config(suspend_after=0.01, max_threads=2, heartbeat=0.2, lease=2)) as app:
+        handles = [start(collects, 1) for _ in range(20)]
+        eventually(lambda: all(suspended(app, handle.id) for handle in handles), timeout=20)
+        for handle in handles:
+            send(handle.id, handle.id, topic="names")
+        assert [handle.result(timeout=20) for handle in handles] == [[handle.id] for handle in handles]
+
+
+def test_a_receive_times_out_with_none_in_memory_and_out_of_it(app: Holdfast) -> None:
+    @workflow
+    def impatient(seconds: float) -> str:
+        return "nothing" if recv("x", timeout=seconds) is None else "something"
+
+    assert start(impatient, 0.0).result(timeout=10) == "nothing"
+    assert start(impatient, 0.02).result(timeout=10) == "nothing"
+    assert start(impatient, 0.5).result(timeout=10) == "nothing"
+
+
+def test_messages_are_decoded_as_the_receiver_says(app: Holdfast) -> None:
+    @workflow
+    def decided() -> str:
+        answer = recv("decision", type=Answer)
+        return f"{answer.by}: {answer.approved}"
+
+    handle = start(decided)
+    app.codec.register(Answer)
+    send(handle.id, Answer(approved=True, by="ada"), topic="decision")
+    assert handle.result(timeout=10) == "ada: True"
+
+
+def test_a_workflow_sends_to_another_once_although_it_is_replayed(app: Holdfast) -> None:
+    @workflow
+    def tells(whom: str) -> str:
+        send(whom, "from a workflow", topic="names")
+        return str(recv("go"))
+
+    collector = start(collects, 2)
+    teller = start(tells, collector.id)
+    eventually(lambda: suspended(app, teller.id))
+    send(teller.id, "gone", topic="go")
+    assert teller.result(timeout=10) == "gone"
+    send(collector.id, "last", topic="names")
+    assert collector.result(timeout=10) == ["from a workflow", "last"]
+
+
+def test_sending_to_nobody_is_an_error(app: Holdfast) -> None:
+    with pytest.raises(WorkflowNotFound, match="nobody"):
+        send("nobody", 1)
+
+    @workflow
+    def sends_to_nobody() -> str:
+        try:
+            send("nobody", 1)
+        except WorkflowNotFound:
+            return "told"
+        return "sent"
+
+    assert sends_to_nobody() == "told"
+
+
+def test_recv_belongs_into_workflow_code(app: Holdfast) -> None:
+    with pytest.raises(OutsideWorkflow, match="recv"):
+        recv()
+
+    @step
+    def receives() -> None:
+        recv()
+
+    @workflow
+    def wrong() -> None:
+        receives()
+
+    with pytest.raises(UsageError, match="receives"):
+        wrong()
+
+
+@workflow
+def announces(value: int) -> str:
+    set_event("progress", value)
+    return str(recv("stop"))
+
+
+def test_an_event_is_read_by_others_and_waited_for(app: Holdfast) -> None:
+    handle = start(announces, 7)
+    assert get_event(handle.id, "progress", timeout=10) == 7
+    assert get_event(handle.id, "other", timeout=0.05) is None
+    send(handle.id, "now", topic="stop")
+    handle.result(timeout=10)
+    assert get_event(handle.id, "progress") == 7
+
+
+def test_a_workflow_waits_out_of_memory_for_anothers_event_and_result(app: Holdfast) -> None:
+    @workflow
+    def late(value: int) -> int:
+        recv("go")
+        set_event("value", value)
+        recv("end")
+        return value + 1
+
+    @workflow
+    def watches(whom: str) -> list[int]:
+        return [get_event(whom, "value"), retrieve(whom).result()]
+
+    other = start(late, 5)
+    watcher = start(watches, other.id)
+    eventually(lambda: suspended(app, watcher.id))
+    send(other.id, 1, topic="go")
+    eventually(lambda: len(app.get_journal(watcher.id)) == 1)
+    eventually(lambda: suspended(app, watcher.id))
+    send(other.id, 1, topic="end")
+    assert watcher.result(timeout=10) == [5, 6]
+
+
+def test_a_parent_waits_out_of_memory_for_its_child(app: Holdfast) -> None:
+    @workflow
+    def calls_a_child() -> list[str]:
+        return collects(1)
+
+    handle = start(calls_a_child)
+    eventually(lambda: suspended(app, handle.id))
+    send(f"{handle.id}/collects#1", "ada", topic="names")
+    assert handle.result(timeout=10) == ["ada"]
+    assert ran == ["began"]
+
+
+def test_sleep_survives_leaving_memory_and_never_ends_early(app: Holdfast) -> None:
+    @workflow
+    def sleeps(seconds: float) -> None:
+        sleep(seconds)
+
+    began = app.store.now()
+    handle = start(sleeps, 0.4)
+    eventually(lambda: suspended(app, handle.id))
+    handle.result(timeout=10)
+    assert app.store.now() - began >= 0.4
+
+
+def test_branches_that_all_wait_leave_memory_together(app: Holdfast) -> None:
+    @workflow
+    def both() -> list[str]:
+        return gather(lambda: recv("a"), lambda: recv("b"))
+
+    handle = start(both)
+    eventually(lambda: suspended(app, handle.id))
+    send(handle.id, "second", topic="b")
+    send(handle.id, "first", topic="a")
+    assert handle.result(timeout=10) == ["first", "second"]
+
+
+def test_a_workflow_may_ask_to_wait_in_memory(app: Holdfast) -> None:
+    @workflow(suspend=False)
+    def stays() -> str:
+        ran.append("entered")
+        return str(recv("x"))
+
+    handle = start(stays)
+    eventually(lambda: ran == ["entered"])
+    threading.Event().wait(0.3)  # longer than it would be kept in memory otherwise
+    assert app.get_workflow(handle.id).status is Status.RUNNING
+    send(handle.id, "y", topic="x")
+    assert handle.result(timeout=10) == "y"
+    assert ran == ["entered"]
+
+
+@workflow
+def counts(upto: int) -> None:
+    for number in range(upto):
+        write_stream("numbers", number)
+    close_stream("numbers")
+    recv("end", timeout=0.2)
+
+
+def test_a_stream_is_read_in_order_and_from_any_offset(app: Holdfast) -> None:
+    handle = start(counts, 5)
+    assert list(read_stream(handle.id, "numbers")) == [(n, n) for n in range(5)]
+    assert list(read_stream(handle.id, "numbers", offset=3)) == [(3, 3), (4, 4)]
+    handle.result(timeout=10)
+    assert list(read_stream(handle.id, "numbers")) == [(n, n) for n in range(5)]
+
+
+def test_a_stream_ends_with_its_workflow(app: Holdfast) -> None:
+    @workflow
+    def forgets_to_close() -> None:
+        write_stream("s", "only")
+
+    handle = start(forgets_to_close)
+    assert [value for _, value in read_stream(handle.id, "s")] == ["only"]
+
+
+def test_steps_write_to_streams_and_set_events(app: Holdfast) -> None:
+    @step
+    def talks() -> None:
+        write_stream("s", "from a step")
+        set_event("e", "from a step")
+
+    @workflow
+    def lets_talk() -> None:
+        talks()
+
+    options(id="w").call(lets_talk)
+    assert [value for _, value in read_stream("w", "s")] == ["from a step"]
+    assert get_event("w", "e") == "from a step"
+
+
+async def test_every_verb_has_its_twin(store_url: str) -> None:
+    @workflow
+    async def uses_all(other: str) -> list[object]:
+        await asleep(0.01)
+        await awrite_stream("s", 1)
+        await aset_event("e", 2)
+        await asend(other, "hi", topic="names")
+        return [await arecv("x"), await aget_event(other, "none", timeout=0.01)]
+
+    async with Holdfast(store_url, config=QUICK):
+        other = await astart(acollects, 1)
+        handle = await astart(uses_all, other.id)
+        assert await aget_event(handle.id, "e", timeout=10) == 2
+        await asend(handle.id, 3, topic="x")
+        assert await handle.aresult(timeout=10) == [3, None]
+        assert await other == ["hi"]
+        assert [item async for item in aread_stream(handle.id, "s")] == [(0, 1)]
+
+
+async def test_many_coroutines_wait_out_of_memory(store_url: str) -> None:
+    async with Holdfast(store_url, config=QUICK) as app:
+        handles = [await astart(acollects, 1) for _ in range(50)]
+
+        async def all_suspended() -> bool:
+            states = await asyncio.gather(*(handle.astatus() for handle in handles))
+            return all(state is Status.SUSPENDED for state in states)
+
+        while not await all_suspended():
+            await asyncio.sleep(0.01)
+        assert app.engine.running == []
+        for handle in handles:
+            await asend(handle.id, handle.id, topic="names")
+        assert [await handle for handle in handles] == [[handle.id] for handle in handles]
