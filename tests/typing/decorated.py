@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, assert_type
 
-from holdfast import Handle, astart, map, run_step, start, step, transaction, workflow  # noqa: A004 - the library's word
+from holdfast import Handle, astart, map, run_step, start, step, transaction, workflow
 
 
 @step(retries=5, timeout=30)
