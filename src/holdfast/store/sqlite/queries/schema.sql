@@ -5,6 +5,9 @@ CREATE TABLE IF NOT EXISTS holdfast_schema (
     applied_at REAL NOT NULL
 );
 
+-- name: has_schema_table
+SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'holdfast_schema';
+
 -- name: schema_version
 SELECT coalesce(max(version), 0) FROM holdfast_schema;
 

@@ -174,3 +174,6 @@ SELECT min(wake_at) FROM (
 SELECT name, count(*) FROM holdfast_workflows
 WHERE status = 'enqueued' AND name NOT IN (SELECT value FROM json_each(:names))
 GROUP BY name;
+
+-- name: cancelled_running
+SELECT id FROM holdfast_workflows WHERE owner = :worker_id AND status = 'running' AND cancel_at IS NOT NULL;

@@ -1,0 +1,171 @@
+"""One commit: units in their order, fences checked, refused ones left out, each write carried out by its handler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from holdfast.core.model import Fence
+from holdfast.store.base import (
+    AddLink,
+    Append,
+    AskApproval,
+    Audit,
+    Cancel,
+    Claim,
+    Create,
+    Decide,
+    Finish,
+    Heartbeat,
+    Progressed,
+    PutEvent,
+    Receipt,
+    Receive,
+    Received,
+    Record,
+    Register,
+    Release,
+    Resume,
+    Send,
+    SetAside,
+    Suspend,
+    TakeOver,
+    Unit,
+    Write,
+)
+from holdfast.store.sqlite import approvals, exchanges, lifecycle, recovery
+from holdfast.store.sqlite.ledger import ENQUEUED, RUNNING, SUSPENDED, Ledger, State
+
+_UNFENCED: Mapping[type[Any], Callable[[Ledger, Any], Any]] = {
+    Create: lambda ledger, write: ledger.create(write.workflow),
+    Send: exchanges.send,
+    PutEvent: exchanges.put_event,
+    Append: exchanges.append,
+    Cancel: lifecycle.cancel,
+    Resume: lifecycle.resume,
+    Claim: recovery.claim,
+    Register: recovery.register,
+    Heartbeat: recovery.heartbeat,
+    TakeOver: recovery.take_over,
+    AskApproval: approvals.ask,
+    AddLink: approvals.add_link,
+    Decide: approvals.decide,
+    Audit: approvals.audit,
+}
+_FENCED: Mapping[type[Any], Callable[[Ledger, Any, Fence, State], Any]] = {
+    Record: lambda ledger, write, fence, _state: ledger.record(fence, write.checkpoint),
+    Finish: lambda ledger, write, fence, state: ledger.finish(fence, state, write),
+    Receive: exchanges.receive,
+    Suspend: lifecycle.suspend,
+    Release: lifecycle.release,
+    SetAside: lifecycle.set_aside,
+    Progressed: lifecycle.progressed,
+}
+_ENDS = (Finish, Suspend, Release, SetAside)
+"""After these the workflow is out of its owner's hands, and its fence holds no more."""
+
+
+def write_units(ledger: Ledger, units: Sequence[Unit]) -> list[Receipt]:
+    """Carry out a batch and say what became of each unit. The caller commits."""
+    _preload(ledger, units)
+    receipts = [_write_unit(ledger, unit) for unit in units]
+    ledger.flush()
+    return receipts
+
+
+def _preload(ledger: Ledger, units: Sequence[Unit]) -> None:
+    workflow_ids, worker_ids = set(), set()
+    for unit in units:
+        if unit.fence is not None:
+            workflow_ids.add(unit.fence.workflow_id)
+        for write in unit.writes:
+            if isinstance(write, Create):
+                workflow_ids.add(write.workflow.workflow_id)
+                if write.workflow.owner is not None:
+                    worker_ids.add(write.workflow.owner)
+            elif isinstance(write, Claim):
+                worker_ids.add(write.worker_id)
+    ledger.preload(workflow_ids, worker_ids)
+
+
+def _write_unit(ledger: Ledger, unit: Unit) -> Receipt:
+    fence, writes = unit.fence, unit.writes
+    results: list[Any] = []
+    first = writes[0]
+    if fence is not None and isinstance(first, Create) and first.workflow.workflow_id == fence.workflow_id:
+        created = ledger.create(first.workflow)
+        results.append(created)
+        if created.existing is not None:
+            return Receipt(accepted=False, results=(created,))
+    state = None if fence is None else ledger.state(fence.workflow_id)
+    if fence is not None and (state is None or state.status != RUNNING or state.epoch != fence.epoch):
+        if state is None or not _was_committed(ledger, unit, fence, state):
+            return Receipt(accepted=False, results=tuple(results))
+        results += [_repeat(ledger, write, fence) for write in writes[len(results) :]]
+        return Receipt(accepted=True, results=tuple(results), cancel_requested=state.cancel_at is not None)
+    for write in writes[len(results) :]:
+        results.append(_apply(ledger, write, fence, state))
+    if ledger.dead_workers:
+        _disown(ledger, writes)
+    if fence is not None:
+        state = ledger.state(fence.workflow_id)
+    cancel_requested = state is not None and state.cancel_at is not None
+    return Receipt(accepted=True, results=tuple(results), cancel_requested=cancel_requested)
+
+
+def _apply(ledger: Ledger, write: Write, fence: Fence | None, state: State | None) -> Any:
+    kind = type(write)
+    fenced = _FENCED.get(kind)
+    if fenced is None:
+        return _UNFENCED[kind](ledger, write)
+    if fence is None or state is None:
+        raise ValueError(f"{kind.__name__} needs a fence")
+    return fenced(ledger, write, fence, state)
+
+
+def _was_committed(ledger: Ledger, unit: Unit, fence: Fence, state: State) -> bool:
+    """Tell whether this unit went through before, in a commit whose reply was lost: all of it is there already."""
+    if state.epoch != fence.epoch or not any(isinstance(write, _ENDS) for write in unit.writes):
+        return False
+    return all(_is_there(ledger, write, fence, state) for write in unit.writes)
+
+
+def _is_there(ledger: Ledger, write: Write, fence: Fence, state: State) -> bool:
+    match write:
+        case Record() | Receive():
+            return ledger.recorded(fence.workflow_id, write.checkpoint.step_id) is not None
+        case Suspend():
+            return state.status in {SUSPENDED, ENQUEUED}
+        case Release():
+            return state.status == ENQUEUED
+        case SetAside():
+            return state.status == write.status and ledger.record_of(fence.workflow_id).report == write.report
+        case Finish():
+            found = ledger.record_of(fence.workflow_id)
+            return (found.status, found.output, found.error) == (write.status, write.output, write.error)
+        case _:
+            return True
+
+
+def _repeat(ledger: Ledger, write: Write, fence: Fence) -> Any:
+    """Give the result of a write that went through before."""
+    match write:
+        case Receive():
+            recorded = ledger.recorded(fence.workflow_id, write.checkpoint.step_id)
+            return Received(settled=True, body=recorded.output if recorded else None)
+        case Suspend():
+            return True
+        case Record() | Finish() | Release() | SetAside() | Progressed():
+            return None
+        case _:
+            return _UNFENCED[type(write)](ledger, write)
+
+
+def _disown(ledger: Ledger, writes: Sequence[Write]) -> None:
+    """Enqueue what a worker created for itself after it was declared dead: nobody would take it over later."""
+    for write in writes:
+        if isinstance(write, Create) and write.workflow.owner in ledger.dead_workers:
+            fence = Fence(workflow_id=write.workflow.workflow_id, epoch=1)
+            state = ledger.state(fence.workflow_id)
+            if state is not None and state.status == RUNNING and state.epoch == 1:
+                lifecycle.release(ledger, None, fence, state)

@@ -1,0 +1,101 @@
+"""Writes of workers: claiming what is due, leases, and taking over what a dead worker was running."""
+
+from __future__ import annotations
+
+from holdfast.core.model import Status, WorkerRecord
+from holdfast.store import rows
+from holdfast.store.base import Claim, Heartbeat, Register, TakeOver
+from holdfast.store.reports import crash_report
+from holdfast.store.sqlite.ledger import Ledger, as_json
+
+
+def claim(ledger: Ledger, write: Claim) -> list[str]:
+    """Take what is due. A worker that was declared dead gets nothing: nobody would take it over again."""
+    if write.worker_id in ledger.dead_workers:
+        return []
+    found = ledger.run("taken_by_claim", worker_id=write.worker_id, claim_id=write.claim_id)
+    taken = [workflow_id for (workflow_id,) in found]
+    chosen = _choose(ledger, write, write.limit - len(taken))
+    if chosen:
+        ledger.change(
+            "claim_workflows", workflow_ids=as_json(chosen), worker_id=write.worker_id, claim_id=write.claim_id
+        )
+        ledger.change("delete_waits", workflow_ids=as_json(chosen))
+        ledger.forget()
+    return taken + chosen
+
+
+def _choose(ledger: Ledger, write: Claim, room: int) -> list[str]:
+    if room <= 0:
+        return []
+    names = as_json(write.names)
+    due = ledger.run("due_workflows", now=ledger.now, names=names, limit=room)
+    suspects = ledger.run("due_suspect", now=ledger.now, names=names) if write.suspects else []
+    if suspects and ledger.run("suspect_of_worker", worker_id=write.worker_id) in ([], [(None,)]):
+        chosen = sorted(due + suspects, key=lambda found: (found[1], found[0]))[:room]
+        if suspects[0] in chosen:
+            ledger.change("set_suspect", worker_id=write.worker_id, workflow_id=suspects[0][0])
+    else:
+        chosen = due
+    return [workflow_id for workflow_id, _ in chosen]
+
+
+def register(ledger: Ledger, write: Register) -> None:
+    """Write a worker's row; one that was declared dead stays dead."""
+    worker = write.worker
+    ledger.change(
+        "put_worker",
+        worker_id=worker.worker_id,
+        host=worker.host,
+        pid=worker.pid,
+        process_started=worker.process_started,
+        started_at=worker.started_at,
+        suspect_id=worker.suspect_id,
+        now=ledger.now,
+        lease_until=ledger.now + write.lease_seconds,
+    )
+
+
+def heartbeat(ledger: Ledger, write: Heartbeat) -> list[WorkerRecord] | None:
+    """Extend a lease and tell who else lives."""
+    extended = ledger.change(
+        "extend_lease", worker_id=write.worker_id, now=ledger.now, lease_until=ledger.now + write.lease_seconds
+    )
+    return [rows.worker(row) for row in ledger.run("live_workers")] if extended else None
+
+
+def take_over(ledger: Ledger, write: TakeOver) -> list[str]:
+    """Declare a worker dead and enqueue what it was running."""
+    found = ledger.run("suspect_of_worker", worker_id=write.worker_id)
+    if not found:
+        return []
+    running = ledger.run("running_of_worker", worker_id=write.worker_id)
+    [(suspect_id,)] = found
+    blamed = _blamed([workflow_id for workflow_id, _ in running], suspect_id) if write.blame else frozenset()
+    ledger.change("bury_worker", worker_id=write.worker_id)
+    enqueued = []
+    for workflow_id, crashes in running:
+        now_crashed = crashes + (workflow_id in blamed)
+        is_dead = workflow_id in blamed and now_crashed >= write.crash_limit
+        ledger.change(
+            "take_over_workflow",
+            workflow_id=workflow_id,
+            worker_id=write.worker_id,
+            status=(Status.DEAD if is_dead else Status.ENQUEUED).value,
+            wake_at=None if is_dead else 0.0,
+            crashes=now_crashed,
+        )
+        if is_dead:
+            report = crash_report(now_crashed, write.worker_id)
+            ledger.change("put_report", workflow_id=workflow_id, report=report, now=ledger.now)
+            ledger.news.add(workflow_id)
+        else:
+            enqueued.append(workflow_id)
+    ledger.ready = ledger.ready or bool(enqueued)
+    ledger.dead_workers |= {write.worker_id}
+    ledger.forget()
+    return enqueued
+
+
+def _blamed(running: list[str], suspect_id: str | None) -> frozenset[str]:
+    return frozenset({suspect_id} if suspect_id in running else running)

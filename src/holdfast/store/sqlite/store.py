@@ -1,0 +1,259 @@
+"""The SQLite store: what many threads of one process, and many processes of one machine, share in one file."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from holdfast.core.model import (
+    Approval,
+    AuditEntry,
+    Checkpoint,
+    Claimed,
+    Outcome,
+    StreamItem,
+    WorkflowFilter,
+    WorkflowRecord,
+)
+from holdfast.errors import ConfigurationError, StoreUnavailable
+from holdfast.store.base import Committed, Listener, StoreTransaction, Unit, WorkerLock
+from holdfast.store.queries import load_queries
+from holdfast.store.sqlite import reads
+from holdfast.store.sqlite.batch import write_units
+from holdfast.store.sqlite.connection import Connection, connect
+from holdfast.store.sqlite.faults import driver_errors
+from holdfast.store.sqlite.ledger import Ledger
+from holdfast.store.sqlite.listener import SilentListener, WalListener
+from holdfast.store.sqlite.location import Location
+from holdfast.store.sqlite.pool import Pool
+from holdfast.store.sqlite.schema import migrate
+from holdfast.store.sqlite.transaction import SqliteTransaction
+from holdfast.store.sqlite.wal import journal_safety
+from holdfast.store.sqlite.worker_lock import FileWorkerLock, MemoryWorkerLock
+from holdfast.store.sqlite.writer import Writer
+
+PATIENCE = 5.0
+"""Seconds to wait for others before `StoreUnavailable` tells the engine to warn and to try again."""
+READERS, TRANSACTIONS = 8, 4
+ISOLATION_LEVELS = frozenset({"read committed", "repeatable read", "serializable"})
+
+
+class SqliteStore:
+    """See `holdfast.store.base.Store`."""
+
+    dialect = "sqlite"
+
+    def __init__(
+        self,
+        path_or_url: str | os.PathLike[str],
+        *,
+        clock: Callable[[], float] | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
+        """Take a path, sqlite:///relative.db, sqlite:////absolute.db, or sqlite:// for memory.
+
+        `clock` replaces the database's clock, which is this machine's. Raises `ConfigurationError`.
+        """
+        self.location = Location.from_url(path_or_url)
+        self._patience = patience
+        # SQLite reads the same clock of the same machine, with less resolution.
+        self._clock = clock or time.time
+        self._queries = load_queries("holdfast.store.sqlite")
+        self._opening = threading.Lock()
+        self._is_open = False
+        self._set_up()
+
+    def _set_up(self) -> None:
+        self._pid = os.getpid()
+        self._writer = Writer(self.location, self._connect, patience=self._patience)
+        self._readers = Pool(lambda: self._connect(read_only=True), READERS, self._patience)
+        self._transactions = Pool(self._connect, TRANSACTIONS, self._patience)
+
+    def _connect(self, *, read_only: bool = False) -> Connection:
+        # The waiting for write locks is done elsewhere; here it is for a reader that meets another process's recovery.
+        return connect(self.location, busy_seconds=self._patience if read_only else 0.0, read_only=read_only)
+
+    def open(self) -> None:
+        """Create the file and the schema where they are missing; see the protocol."""
+        self.location.prepare()
+        try:
+            migrate(self._writer, self._writer.open(), self._queries, self._clock, self._patience)
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise ConfigurationError(f"{self.location.path} can't be used as a database: {error}") from error
+        except BaseException:
+            self.close()
+            raise
+        self._writer.counts_others(self._count_commits(self._writer.connection))
+        self._is_open = True
+
+    def close(self) -> None:
+        """Close every connection. Idempotent."""
+        self._is_open = False
+        if self._pid != os.getpid():
+            return
+        self._readers.close()
+        self._transactions.close()
+        self._writer.close()
+
+    def _require_open(self) -> None:
+        if not self._is_open:
+            raise StoreUnavailable("this Holdfast store is closed")
+        if self._pid != os.getpid():
+            with self._opening:
+                self._reopen_in_child()
+
+    def _reopen_in_child(self) -> None:
+        """Make connections of the child's own: those it inherited are its parent's (see forks)."""
+        if self._pid != os.getpid():
+            self._set_up()
+            self._writer.counts_others(self._count_commits(self._writer.open()))
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        self._require_open()
+        if not self.location.in_memory:
+            with self._readers.use() as connection:
+                yield connection
+            return
+        # There is one connection: a thread that has a transaction open reads within it.
+        turns = self._writer.turns
+        if turns.is_mine:
+            yield self._writer.connection
+            return
+        if not turns.acquire(self._patience):
+            raise StoreUnavailable("a transaction has held the database in memory for a long time")
+        try:
+            with driver_errors():
+                yield self._writer.connection
+        finally:
+            turns.release()
+
+    def _read(self, query: str, /, **values: Any) -> list[tuple[Any, ...]]:
+        with self._reading() as connection:
+            return connection.execute(self._queries[query], values).fetchall()
+
+    def now(self) -> float:
+        """Read the clock."""
+        return self._clock()
+
+    def commit(self, units: Sequence[Unit]) -> Committed:
+        """Write a batch; see the protocol."""
+        self._require_open()
+        with self._writer.transaction() as connection:
+            ledger = Ledger(connection, self._queries, self._clock())
+            receipts = write_units(ledger, units)
+        return Committed(receipts=receipts, news=frozenset(ledger.news), ready=ledger.ready)
+
+    def claimed(self, workflow_ids: Sequence[str]) -> list[Claimed]:
+        """Load workflows with their journals."""
+        return reads.claimed(self._read, workflow_ids)
+
+    def get_workflow(self, workflow_id: str) -> WorkflowRecord | None:
+        """Read one workflow."""
+        return reads.workflow(self._read, workflow_id)
+
+    def list_workflows(self, where: WorkflowFilter) -> list[WorkflowRecord]:
+        """List workflows, newest first."""
+        return reads.list_workflows(self._read, where)
+
+    def outcomes(self, workflow_ids: Sequence[str]) -> dict[str, Outcome]:
+        """Read outcomes, and what was set aside."""
+        return reads.outcomes(self._read, workflow_ids)
+
+    def journal(self, workflow_id: str) -> list[Checkpoint]:
+        """Read a journal."""
+        return reads.journal(self._read, workflow_id)
+
+    def event(self, workflow_id: str, name: str) -> str | None:
+        """Read an event's value."""
+        return reads.event(self._read, workflow_id, name)
+
+    def stream(self, workflow_id: str, stream: str, offset: int, limit: int) -> list[StreamItem]:
+        """Read a stream's items."""
+        return reads.stream(self._read, workflow_id, stream, offset=offset, limit=limit)
+
+    def next_due(self, names: Sequence[str]) -> float | None:
+        """Tell when the next waiting workflow is due."""
+        return reads.next_due(self._read, names, self._clock())
+
+    def count_unknown(self, names: Sequence[str]) -> dict[str, int]:
+        """Count enqueued workflows of other names."""
+        return reads.count_unknown(self._read, names)
+
+    def cancelled_by_others(self, worker_id: str) -> list[str]:
+        """List this worker's running workflows that are to be cancelled."""
+        return [row[0] for row in self._read("cancelled_running", worker_id=worker_id)]
+
+    def approval(self, approval_id: str) -> Approval | None:
+        """Read an approval."""
+        return reads.approval(self._read, approval_id)
+
+    def approval_by_token(self, token_hash: str) -> tuple[Approval, str] | None:
+        """Find the approval and the recipient of a link."""
+        return reads.approval_by_token(self._read, token_hash)
+
+    def approvals(
+        self, *, status: str | None = None, workflow_id: str | None = None, limit: int = 100
+    ) -> list[Approval]:
+        """List approvals, newest first."""
+        return reads.approvals(self._read, status=status, workflow_id=workflow_id, limit=limit)
+
+    def audit(self, approval_id: str) -> list[AuditEntry]:
+        """Read an audit trail."""
+        return reads.audit(self._read, approval_id)
+
+    @contextmanager
+    def transaction(self, isolation: str | None = None) -> Iterator[StoreTransaction]:
+        """Lend a transaction. SQLite has one level, serializable, which serves for all."""
+        if isolation is not None and isolation.lower() not in ISOLATION_LEVELS:
+            raise ConfigurationError(f"unknown isolation level {isolation!r}: use one of {sorted(ISOLATION_LEVELS)}")
+        self._require_open()
+        with self._lend() as connection:
+            transaction = SqliteTransaction(connection, self._writer, self._queries)
+            try:
+                yield transaction
+            finally:
+                transaction.rollback()
+
+    @contextmanager
+    def _lend(self) -> Iterator[Connection]:
+        if self.location.in_memory:
+            yield self._writer.connection
+        else:
+            with self._transactions.use() as connection:
+                yield connection
+
+    def lock_worker(self, worker_id: str) -> WorkerLock:
+        """Lock this worker's file."""
+        if self.location.in_memory:
+            return MemoryWorkerLock()
+        return FileWorkerLock(self.location.beside(".workers"), worker_id)
+
+    def listen(self, on_news: Callable[[frozenset[str] | None], None]) -> Listener:
+        """Hear of other processes' commits."""
+        self._require_open()
+        if self.location.in_memory:
+            return SilentListener()
+        return WalListener(self.location.beside("-wal"), self._others_committed, on_news)
+
+    def notify(self, news: Iterable[str], *, ready: bool) -> None:
+        """Do nothing: the commit itself is heard."""
+
+    def journal_safety(self) -> str:
+        """Say how the database is protected against loss and damage, for `holdfast doctor`."""
+        return journal_safety(in_memory=self.location.in_memory)
+
+    def _others_committed(self) -> bool:
+        with self._reading() as connection:
+            count = self._count_commits(connection)
+        return self._writer.counts_others(count)
+
+    def _count_commits(self, connection: Connection) -> int:
+        [(count,)] = connection.execute(self._queries["commits"]).fetchall()
+        return int(count)

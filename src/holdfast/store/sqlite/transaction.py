@@ -1,0 +1,77 @@
+"""A write transaction lent to user code, which commits together with the step's checkpoint."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from contextlib import suppress
+
+from holdfast.core.model import Checkpoint, Fence
+from holdfast.errors import UsageError
+from holdfast.store import rows
+from holdfast.store.base import Fenced
+from holdfast.store.sqlite.connection import Connection
+from holdfast.store.sqlite.faults import driver_errors
+from holdfast.store.sqlite.ledger import RUNNING, as_json
+from holdfast.store.sqlite.writer import Writer
+
+
+class SqliteTransaction:
+    """See `holdfast.store.base.StoreTransaction`. Nobody else writes to the database while it is open."""
+
+    def __init__(self, connection: Connection, writer: Writer, queries: Mapping[str, str]) -> None:
+        self._connection = connection
+        self._writer = writer
+        self._queries = queries
+        self._open = False
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection, inside the transaction."""
+        return self._connection
+
+    def begin(self, fence: Fence | None, step_id: str | None) -> Checkpoint | None:
+        """Begin; see the protocol."""
+        self._writer.begin(self._connection)
+        self._open = self._connection.lent = True
+        with driver_errors():
+            if fence is None:
+                return None
+            found = self._connection.execute(
+                self._queries["lock_workflows"], (as_json([fence.workflow_id]),)
+            ).fetchall()
+            if not found or (found[0][1], found[0][2]) != (RUNNING, fence.epoch):
+                raise Fenced(fence.workflow_id)
+            if step_id is None:
+                return None
+            values = {"workflow_id": fence.workflow_id, "step_id": step_id}
+            recorded = self._connection.execute(self._queries["checkpoint"], values).fetchall()
+            return rows.checkpoint(recorded[0]) if recorded else None
+
+    def commit(self, fence: Fence | None, checkpoint: Checkpoint | None) -> None:
+        """Write the checkpoint and commit; see the protocol. Raises `UsageError` if user code ended the transaction."""
+        if not self._open:
+            raise UsageError("this transaction has ended already")
+        if not self._connection.in_transaction:
+            raise UsageError(
+                "the function ended the transaction itself, so that its writes can't be committed together with its "
+                "outcome: leave COMMIT and ROLLBACK to @transaction, and raise an exception to roll back"
+            )
+        with driver_errors():
+            if fence is not None and checkpoint is not None:
+                values = (*rows.checkpoint_values(fence.workflow_id, checkpoint), fence.workflow_id, fence.epoch)
+                self._connection.execute(self._queries["insert_checkpoints"], values)
+            self._writer.commit(self._connection)
+        self._open = self._connection.lent = False
+
+    def rollback(self) -> None:
+        """Roll back; never raises."""
+        if self._open:
+            self._open = self._connection.lent = False
+            self._writer.rollback(self._connection)
+        self._tidy()
+
+    def _tidy(self) -> None:
+        # User code may have set it for its own rows; the next one to get this connection expects tuples.
+        with suppress(sqlite3.Error):
+            self._connection.row_factory = None
