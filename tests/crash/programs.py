@@ -10,6 +10,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 from holdfast import (
@@ -167,6 +168,18 @@ def publishes() -> str:
         write_stream("numbers", number)
     set_event("state", "done")
     return workflow_id()
+
+
+@step
+def dawdle() -> str:
+    effect(f"slow {step_info().idempotency_key}")
+    time.sleep(1.5)  # long enough for another process to look at this one's work
+    return "slept"
+
+
+@workflow
+def slow() -> str:
+    return dawdle()
 
 
 @workflow

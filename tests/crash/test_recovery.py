@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from holdfast import Holdfast, Status, read_stream
-from tests.crash.programs import CONFIG
+from holdfast.store.base import TakeOver, Unit
+from tests.crash.programs import CONFIG, innocent
 from tests.helpers import ROOT, ScriptProcess, eventually
 
 
@@ -18,7 +20,7 @@ def run(url: str, name: str, effects: Path, crash: str = "") -> subprocess.Compl
     return subprocess.run(
         [sys.executable, "-m", "tests.crash.programs", url, name],
         cwd=ROOT,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "EFFECTS": str(effects), "CRASH": crash},
+        env={**os.environ, "EFFECTS": str(effects), "CRASH": crash},
         capture_output=True,
         text=True,
         timeout=60,
@@ -101,34 +103,67 @@ def test_promise_stream_has_no_gap_and_no_repeat_and_event_its_last_value(store_
         assert app.store.event("main", "state") == '"done"'
 
 
-def test_promise_a_dead_process_s_work_is_taken_over_by_a_live_one(store_url: str, tmp_path: Path) -> None:
+def test_promise_work_of_a_dead_process_is_taken_over_by_a_live_one(
+    store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     effects = tmp_path / "effects"
-    environment = {"EFFECTS": str(effects), "CRASH": "after-one"}
-    arguments = ["-m", "tests.crash.programs", store_url]
-    with (
-        Holdfast(store_url, config=CONFIG) as app,
-    ):
-        code = "import sys; from tests.crash.programs import main; main()"
-        with ScriptProcess(code, arguments=arguments[2:] + ["steps"], env=environment) as process:
-            process.wait_for_line("launched")
-            import os
-
-            os.environ.update(environment | {"CRASH": ""})
-            eventually(lambda: app.store.get_workflow("main") is not None)
-            assert app.retrieve("main").result(timeout=30) == ["one", "two"]
+    monkeypatch.setenv("EFFECTS", str(effects))
+    with Holdfast(store_url, config=CONFIG) as app:
+        died = run(store_url, "steps", effects, "after-one")
+        assert died.returncode == -9, died.stdout + died.stderr
+        assert app.retrieve("main").result(timeout=30) == ["one", "two"]
     assert [line.split()[0] for line in effects_of(effects)] == ["one", "one", "two"]
 
 
+def test_promise_a_live_process_s_work_is_never_taken_over(store_url: str, tmp_path: Path) -> None:
+    effects = tmp_path / "effects"
+    with ScriptProcess(
+        "from tests.crash.programs import main; main()",
+        arguments=[store_url, "slow"],
+        env={"EFFECTS": str(effects), "CRASH": ""},
+    ) as process:
+        eventually(lambda: "slow" in " ".join(effects_of(effects)))
+        with Holdfast(store_url, config=CONFIG) as app:
+            owner = app.get_workflow("main").owner
+            assert process.finish().rpartition("result ")[2].strip() == "slept"
+            assert app.get_workflow("main").epoch == 1
+            assert owner != app.engine.worker_id
+    assert [line.split()[0] for line in effects_of(effects)] == ["slow"]
+
+
+def test_promise_a_paused_process_can_not_write_after_its_lease(store_url: str, tmp_path: Path) -> None:
+    effects = tmp_path / "effects"
+    with ScriptProcess(
+        "from tests.crash.programs import main; main()",
+        arguments=[store_url, "slow"],
+        env={"EFFECTS": str(effects), "CRASH": ""},
+    ) as process:
+        eventually(lambda: "slow" in " ".join(effects_of(effects)))
+        process.pause()
+        with Holdfast(store_url, config=CONFIG) as app:
+            taken = app.engine.committer.submit(
+                Unit(writes=(TakeOver(worker_id=app.get_workflow("main").owner or "", crash_limit=3),))
+            )
+            assert taken.wait().results[0] == ["main"]
+            app.engine.hub.work.set()
+            process.unpause()
+            assert app.retrieve("main").result(timeout=30) == "slept"
+            assert app.get_workflow("main").epoch == 2
+            assert process.finish().rpartition("result ")[2].strip() == "slept"
+            assert len([c for c in app.get_journal("main") if c.name == "dawdle"]) == 1
+
+
 def test_promise_a_workflow_that_kills_its_worker_is_set_aside_and_bystanders_are_not(
-    store_url: str, tmp_path: Path
+    store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     effects = tmp_path / "effects"
+    monkeypatch.setenv("EFFECTS", str(effects))
     with Holdfast(store_url, config=CONFIG) as app:
-        innocent = app.options(id="innocent", delay=0).start(__import__("tests.crash.programs", fromlist=["innocent"]).innocent)
-        eventually(lambda: innocent.status() is Status.SUSPENDED)
+        bystander = app.options(id="bystander").start(innocent)
+        eventually(lambda: bystander.status() is Status.SUSPENDED)
     for _ in range(CONFIG.crash_limit):
         assert run(store_url, "poison", effects).returncode == -9
     with Holdfast(store_url, config=CONFIG) as app:
         eventually(lambda: app.get_workflow("main").status is Status.DEAD)
-        assert app.retrieve("innocent").result(timeout=20) == "fine"
-        assert app.get_workflow("innocent").crashes == 0
+        assert app.retrieve("bystander").result(timeout=20) == "fine"
+        assert app.get_workflow("bystander").crashes == 0

@@ -217,7 +217,9 @@ def test_another_database_keeps_the_outcome_beside_the_writes(store_url: str, tm
         assert handle.result(timeout=10) == 2
     with shop.connect() as reader:
         assert reader.execute(sqlalchemy.text("SELECT balance FROM accounts")).scalar() == 2
-        outcomes = reader.execute(sqlalchemy.text("SELECT step_id FROM holdfast_transactions ORDER BY 1")).scalars().all()
+        outcomes = (
+            reader.execute(sqlalchemy.text("SELECT step_id FROM holdfast_transactions ORDER BY 1")).scalars().all()
+        )
     assert list(outcomes) == ["shop_deposit#1", "shop_deposit#2"]
     shop.dispose()
 
@@ -234,9 +236,7 @@ def test_an_outcome_found_in_the_other_database_is_not_done_again(store_url: str
     with Holdfast(store_url, config=QUICK, databases={"shop": url}):
         # The commit there went through, the process died before the journal heard of it.
         with shop.begin() as writer:
-            writer.execute(
-                sqlalchemy.text("INSERT INTO holdfast_transactions VALUES ('w', 'shop_deposit#1', '41', 0)")
-            )
+            writer.execute(sqlalchemy.text("INSERT INTO holdfast_transactions VALUES ('w', 'shop_deposit#1', '41', 0)"))
         assert options(id="w").call(buys_once) == 41
     shop.dispose()
 

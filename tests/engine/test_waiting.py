@@ -13,8 +13,8 @@ from holdfast import (
     Holdfast,
     Status,
     aget_event,
-    arecv,
     aread_stream,
+    arecv,
     asend,
     aset_event,
     asleep,
@@ -37,7 +37,7 @@ from holdfast import (
 )
 from holdfast.errors import OutsideWorkflow, UsageError, WorkflowNotFound
 from tests.engine.conftest import QUICK
-from tests.helpers import eventually
+from tests.helpers import aeventually, eventually
 
 ran: list[str] = []
 
@@ -333,9 +333,8 @@ async def test_many_coroutines_wait_out_of_memory(store_url: str) -> None:
             states = await asyncio.gather(*(handle.astatus() for handle in handles))
             return all(state is Status.SUSPENDED for state in states)
 
-        while not await all_suspended():
-            await asyncio.sleep(0.01)
-        assert app.engine.running == []
+        await aeventually(all_suspended)
+        await aeventually(lambda: not app.engine.running)
         for handle in handles:
             await asend(handle.id, handle.id, topic="names")
         assert [await handle for handle in handles] == [[handle.id] for handle in handles]

@@ -53,7 +53,8 @@ class Engine:
         databases: Mapping[str, Database] | None = None,
     ) -> None:
         self.store = store
-        self._databases: dict[str | None, Database] = {None: StoreDatabase(store), **(databases or {})}
+        self._databases: dict[str | None, Database] = {None: StoreDatabase(store)}
+        self._databases.update(databases or {})
         self.definitions = definitions
         self.config = config
         self.codec = codec

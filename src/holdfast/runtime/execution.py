@@ -7,6 +7,7 @@ Branches run in several threads and tasks at once, so state is touched under a l
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import traceback
 from collections import Counter
@@ -69,6 +70,7 @@ class Execution:
         self._last_ticket: Ticket | None = None
         self._seq = journal.last_seq
         self._suspect = suspect
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._cancel_requested = cancel_requested
         recorded_cancel = journal.find(CANCEL_ID)
         self._cancelled_at = recorded_cancel.digest if recorded_cancel is not None else None
@@ -165,9 +167,25 @@ class Execution:
         return self._cancel_requested
 
     def request_cancel(self) -> None:
-        """Note that the workflow's cancellation was asked for, and wake it if it waits."""
-        self._cancel_requested = True
+        """Note that the workflow's cancellation was asked for, and wake it: at once where it awaits something."""
+        already, self._cancel_requested = self._cancel_requested, True
         self.signal.set()
+        if not already and self.cancel_due:
+            for task in list(self._tasks):
+                task.get_loop().call_soon_threadsafe(task.cancel)
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Let a cancellation interrupt the running task, if there is one, while the block runs."""
+        task = runner_here()
+        if not isinstance(task, asyncio.Task) or task in self._tasks:
+            yield
+            return
+        self._tasks.add(task)
+        try:
+            yield
+        finally:
+            self._tasks.discard(task)
 
     def check_cancel(self, operation: Operation) -> None:
         """Raise `WorkflowCancelled` if it is due, and record at which operation, so that a replay does the same."""
@@ -253,11 +271,7 @@ class Execution:
 
     def wait_for(self, ticket: Ticket) -> Flow[Receipt]:
         """Wait for a ticket. Raises `Lost` if the store refused it."""
-        try:
-            receipt: Receipt = yield Durable(ticket)
-        except StoreUnavailable:
-            # The application is closed: what was not written will be done again after the restart.
-            raise self.leave(Released()) from None
+        receipt = yield from self._receipt(ticket)
         if not receipt.accepted:
             # Whatever else it was leaving for, somebody else owns it now.
             self.gone = Lost(self.workflow_id)
@@ -266,6 +280,20 @@ class Execution:
         if receipt.cancel_requested:
             self._cancel_requested = True
         return receipt
+
+    def _receipt(self, ticket: Ticket) -> Flow[Receipt]:
+        while True:
+            try:
+                receipt: Receipt = yield Durable(ticket)
+            except StoreUnavailable:
+                # The application is closed: what was not written will be done again after the restart.
+                raise self.leave(Released()) from None
+            except asyncio.CancelledError:
+                # A cancellation of the workflow is raised at its next operation, not in the middle of a write.
+                if not self.cancel_due:
+                    raise
+            else:
+                return receipt
 
     # Branches
 

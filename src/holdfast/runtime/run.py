@@ -80,7 +80,8 @@ def _once(execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     frame = Frame(execution=execution, branch="", runner=runner_here())
     token = current.set(frame)
     try:
-        value = yield Invoke(execution.definition.function, args, kwargs)
+        with execution.interruptible():
+            value = yield Invoke(execution.definition.function, args, kwargs)
     except Unwind:
         raise
     except WorkflowCancelled as cancelled:

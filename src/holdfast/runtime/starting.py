@@ -127,7 +127,7 @@ def _call_child(parent: Execution, call: Call, options: StartOptions, run_inline
         parent.record(operation, output=parent.encode(operation, ended.value, hint))
         return ended.value
     outcome = yield from _await_outcome(parent, operation, frame, workflow_id)
-    return _settle(parent, operation, workflow_id, outcome, hint, ended)
+    return (yield from _settle(parent, operation, workflow_id, outcome, hint, ended))
 
 
 def child_result(engine: Engine, workflow_id: str, hint: Any, timeout: float | None) -> Flow[Any]:
@@ -142,7 +142,7 @@ def child_result(engine: Engine, workflow_id: str, hint: Any, timeout: float | N
         return execution.value(recorded, hint)
     yield from execution.barrier()
     outcome = yield from _await_outcome(execution, operation, frame, workflow_id)
-    return _settle(execution, operation, workflow_id, outcome, hint, None)
+    return (yield from _settle(execution, operation, workflow_id, outcome, hint, None))
 
 
 def _await_outcome(execution: Execution, operation: Operation, frame: Frame, workflow_id: str) -> Flow[Outcome]:
@@ -161,8 +161,12 @@ def _await_outcome(execution: Execution, operation: Operation, frame: Frame, wor
 
 def _settle(  # noqa: PLR0917 - private; what an outcome is recorded from
     execution: Execution, operation: Operation, workflow_id: str, outcome: Outcome, hint: Any, ended: Ended | None
-) -> Any:
+) -> Flow[Any]:
     """Record a child's outcome in the parent's journal and return or raise it."""
+    if outcome.status is Status.CANCELLED:
+        # Whoever cancels a parent cancels its children too: then the parent's own cancellation is what counts.
+        yield from _learn_of_cancel(execution)
+        execution.check_cancel(operation)
     if outcome.status is Status.SUCCEEDED:
         execution.record(operation, output=outcome.output)
         return _value(execution.engine, outcome, hint)
@@ -171,6 +175,13 @@ def _settle(  # noqa: PLR0917 - private; what an outcome is recorded from
     if ended is not None and isinstance(ended.error, Exception) and not isinstance(error, WorkflowFailed):
         raise ended.error
     raise error
+
+
+def _learn_of_cancel(execution: Execution) -> Flow[None]:
+    engine = execution.engine
+    record = yield from engine.read(lambda: engine.store.get_workflow(execution.workflow_id))
+    if record is not None and record.cancel_at is not None:
+        execution.request_cancel()
 
 
 def result(engine: Engine, workflow_id: str, hint: Any, timeout: float | None) -> Flow[Any]:

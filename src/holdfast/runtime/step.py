@@ -147,16 +147,12 @@ class _Call:
         )
         inside = Frame(execution=self.execution, branch=self.frame.branch, runner=runner_here(), step=info)
         token = current.set(inside)
+        invoke = Invoke(
+            function, self.args, self.kwargs, timeout=self.definition.options.timeout, what=self.operation.step_id
+        )
         try:
-            return (
-                yield Invoke(
-                    function,
-                    self.args,
-                    self.kwargs,
-                    timeout=self.definition.options.timeout,
-                    what=self.operation.step_id,
-                )
-            )
+            with self.execution.interruptible():
+                return (yield invoke)
         except asyncio.CancelledError:
             self.execution.check_cancel(self.operation)
             raise
