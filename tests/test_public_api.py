@@ -9,7 +9,7 @@ from types import ModuleType
 
 import holdfast
 
-EXPORTED: list[str] = vars(holdfast).get("__all__", [])
+EXPORTED = holdfast.__all__
 PUBLIC = [name for name in dir(holdfast) if not name.startswith("_")]
 
 
