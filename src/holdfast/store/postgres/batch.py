@@ -1,0 +1,135 @@
+"""What one transaction has learnt and done so far, and which units may stand.
+
+The database is authoritative: fences and creations noted here were read by this very transaction, under its locks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from holdfast.core.model import NewWorkflow, Status, WorkflowRecord
+from holdfast.store import rows
+from holdfast.store.base import Created, Finish, Release, SetAside, Suspend, Unit
+from holdfast.store.postgres.bulk import first_epoch, own_creation
+from holdfast.store.postgres.sql import text_array
+
+Read = Callable[[], Any]
+"""Reads a write's result, once its statements were sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A workflow's row as it was when this transaction locked it."""
+
+    status: Status
+    epoch: int
+    owner: str | None = None
+    crashes: int = 0
+    cancel_at: float | None = None
+
+
+@dataclass(slots=True)
+class Batch:
+    """One transaction under way."""
+
+    connection: psycopg.Connection
+    queries: Mapping[str, bytes]
+    clock_now: float | None
+    """The time by a test's clock; None: the database's own clock counts."""
+    now: float = 0.0
+    """The time after the locks were taken, where writes need it."""
+    held: dict[str, Held] = field(default_factory=dict)
+    made: set[tuple[str, str]] = field(default_factory=set)
+    """(id, request_id) of the workflows that this transaction created."""
+    existing: dict[str, WorkflowRecord] = field(default_factory=dict)
+    workers: dict[str, bool] = field(default_factory=dict)
+    """Whether the workers that this transaction locked are alive."""
+    suspects: dict[str, str | None] = field(default_factory=dict)
+    """Of the workers to be taken over that are alive: what they run that is suspected."""
+    news: set[str] = field(default_factory=set)
+    ready: bool = False
+    wakes: set[tuple[str, str, str]] = field(default_factory=set)
+    """(target, kind, name) that may have come for somebody who waits."""
+
+    def run(self, query: str, /, **parameters: Any) -> psycopg.Cursor[Any]:
+        """Queue a named statement; its rows can be fetched later."""
+        return self.connection.execute(self.queries[query], parameters)
+
+    def lock_workflows(self, workflow_ids: Iterable[str]) -> None:
+        """Lock the rows that are not locked yet, by id, and learn what they say."""
+        wanted = sorted(set(workflow_ids) - self.held.keys())
+        if wanted:
+            self.learn_held(self.run("lock_workflows", workflow_ids=text_array(wanted)))
+
+    def learn_held(self, locked: psycopg.Cursor[Any]) -> None:
+        """Read what a lock_workflows gave."""
+        for workflow_id, status, *others in locked:
+            self.held[workflow_id] = Held(Status(status), *others)
+
+    def look_up(self, workflow_ids: Iterable[str]) -> None:
+        """Read workflows whose ids were taken, or which have ended: this batch may have done that, sent before."""
+        wanted = sorted(set(workflow_ids))
+        if wanted:
+            found = self.run("workflows_by_id", workflow_ids=text_array(wanted))
+            self.existing.update((record.workflow_id, record) for record in map(rows.workflow_record, found))
+
+    def is_ours(self, new: NewWorkflow) -> bool:
+        """Tell whether this very request made the workflow, now or before."""
+        if (new.workflow_id, new.request_id) in self.made:
+            return True
+        found = self.existing.get(new.workflow_id)
+        return found is not None and found.request_id == new.request_id
+
+    def created(self, new: NewWorkflow) -> Created:
+        """Tell what became of a creation."""
+        return Created(existing=None if self.is_ours(new) else self.existing.get(new.workflow_id))
+
+    def accepts(self, unit: Unit) -> bool:
+        """Tell whether the unit's fence holds, or its writes were committed already and only the reply was lost."""
+        if unit.fence is None:
+            return True
+        own = own_creation(unit)
+        if own is not None and (own.workflow_id, own.request_id) in self.made:
+            return unit.fence.epoch == first_epoch(own)
+        if own is not None and not self.is_ours(own):
+            return False
+        held = self._row(unit.fence.workflow_id)
+        if held is None or held.epoch != unit.fence.epoch:
+            return False
+        return held.status is Status.RUNNING or self._was_applied(unit, held)
+
+    def cancel_requested(self, unit: Unit) -> bool:
+        """Tell whether the fenced workflow's cancellation was asked for."""
+        held = self._row(unit.fence.workflow_id) if unit.fence else None
+        return held is not None and held.cancel_at is not None
+
+    def _row(self, workflow_id: str) -> Held | None:
+        found = self.existing.get(workflow_id)
+        if workflow_id not in self.held and found is not None:
+            return Held(found.status, found.epoch, cancel_at=found.cancel_at)
+        return self.held.get(workflow_id)
+
+    def _was_applied(self, unit: Unit, held: Held) -> bool:
+        """Tell whether the row stands as this unit left it: nobody but the epoch's holder can have brought it there."""
+        for write in unit.writes:
+            match write:
+                case Finish(status=status, output=output, error=error):
+                    found = self.existing.get(unit.fence.workflow_id) if unit.fence else None
+                    return found is not None and (found.status, found.output, found.error) == (status, output, error)
+                case Suspend():
+                    return held.status in {Status.SUSPENDED, Status.ENQUEUED}
+                case Release():
+                    return held.status is Status.ENQUEUED
+                case SetAside(status=status):
+                    return held.status is status
+                case _:
+                    continue
+        return False
+
+
+def nothing() -> None:
+    """Read the result of a write that has none."""

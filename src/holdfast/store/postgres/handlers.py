@@ -1,0 +1,50 @@
+"""Which function carries out which write. Create, Record and Finish are written in bulk, see commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from holdfast.store.base import (
+    AddLink,
+    Append,
+    AskApproval,
+    Audit,
+    Cancel,
+    Claim,
+    Decide,
+    Heartbeat,
+    Progressed,
+    PutEvent,
+    Receive,
+    Register,
+    Release,
+    Resume,
+    Send,
+    SetAside,
+    Suspend,
+    TakeOver,
+)
+from holdfast.store.postgres import approvals, exchanges, lifecycle, recovery
+from holdfast.store.postgres.commit import Handler
+
+HANDLERS: Mapping[type[Any], Handler] = {
+    Suspend: lifecycle.suspend,
+    Release: lifecycle.release,
+    SetAside: lifecycle.set_aside,
+    Progressed: lifecycle.progressed,
+    Resume: lifecycle.resume,
+    Cancel: lifecycle.cancel,
+    Send: exchanges.send,
+    Receive: exchanges.receive,
+    PutEvent: exchanges.put_event,
+    Append: exchanges.append,
+    Claim: recovery.claim,
+    Register: recovery.register,
+    Heartbeat: recovery.heartbeat,
+    TakeOver: recovery.take_over,
+    AskApproval: approvals.ask,
+    AddLink: approvals.add_link,
+    Decide: approvals.decide,
+    Audit: approvals.audit,
+}

@@ -1,0 +1,27 @@
+-- name: create_schema
+CREATE SCHEMA IF NOT EXISTS {schema};
+
+-- name: schema_exists
+-- Looked at first: a role that may not create schemas can use one that is there.
+SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = %(name)s);
+
+-- name: create_schema_table
+CREATE TABLE IF NOT EXISTS {schema}.schema_version (
+    version integer PRIMARY KEY,
+    name text NOT NULL,
+    applied_at double precision NOT NULL
+);
+
+-- name: lock_migrations
+SELECT pg_advisory_xact_lock(%(key)s);
+
+-- name: schema_version
+SELECT coalesce(max(version), 0) FROM {schema}.schema_version;
+
+-- name: record_migration
+INSERT INTO {schema}.schema_version (version, name, applied_at)
+VALUES (%(version)s, %(name)s, extract(epoch FROM clock_timestamp())::float8);
+
+-- name: durability
+-- Whether what this server acknowledges survives a crash of it.
+SELECT current_setting('fsync') = 'on', current_setting('synchronous_commit') <> 'off';

@@ -1,0 +1,314 @@
+-- Every statement that writes to a workflow checks epoch and status itself. Rows were locked by lock_workflows before.
+
+-- name: insert_workflow_infos
+-- Its RETURNING tells which creations are new.
+INSERT INTO {schema}.workflow_info
+    (id, version, input, input_digest, request_id, parent_id, created_at, deadline_at, traceparent)
+SELECT n.id, n.version, n.input, n.input_digest, n.request_id, n.parent_id, n.created_at, n.deadline_at, n.traceparent
+FROM unnest(
+    %(id)s::text[], %(version)s::text[], %(input)s::text[], %(input_digest)s::text[], %(request_id)s::text[],
+    %(parent_id)s::text[], %(created_at)s::float8[], %(deadline_at)s::float8[], %(traceparent)s::text[],
+    %(fence_id)s::text[], %(fence_epoch)s::int[]
+) AS n (
+    id, version, input, input_digest, request_id, parent_id, created_at, deadline_at, traceparent,
+    fence_id, fence_epoch
+)
+LEFT JOIN {schema}.workflows AS f ON f.id = n.fence_id
+WHERE n.fence_id IS NULL OR (f.epoch = n.fence_epoch AND f.status = 'running')
+ON CONFLICT (id) DO NOTHING
+RETURNING id, request_id;
+
+-- name: insert_workflows
+-- Whose request made the info row owns the id; a row that is there already was made by the same batch, sent before.
+-- One that may start at once has its place in the line, too.
+INSERT INTO {schema}.workflows (id, name, status, owner, epoch, wake_at, queue, priority)
+SELECT n.id, n.name, n.status, n.owner, n.epoch,
+    CASE n.status WHEN 'enqueued' THEN coalesce(n.wake_at, least(
+        i.created_at, coalesce(%(now)s::float8, extract(epoch FROM clock_timestamp())::float8)
+    )) END,
+    n.queue, n.priority
+FROM unnest(
+    %(id)s::text[], %(request_id)s::text[], %(name)s::text[], %(status)s::text[], %(owner)s::text[], %(epoch)s::int[],
+    %(wake_at)s::float8[], %(queue)s::text[], %(priority)s::int[]
+) AS n (id, request_id, name, status, owner, epoch, wake_at, queue, priority)
+JOIN {schema}.workflow_info AS i ON i.id = n.id AND i.request_id = n.request_id
+ON CONFLICT (id) DO NOTHING;
+
+-- name: insert_outcomes
+-- `held_status` is what the row has now: running, or the outcome itself where one commit creates and ends a workflow.
+-- `request_id` is set where the same unit creates the workflow: the write belongs to that creation, not to another
+-- process's workflow that happens to have the same id and epoch.
+INSERT INTO {schema}.outcomes (id, status, output, error, finished_at)
+SELECT r.workflow_id, r.status, r.output, r.error,
+    coalesce(%(now)s::float8, extract(epoch FROM clock_timestamp())::float8)
+FROM unnest(
+    %(workflow_id)s::text[], %(epoch)s::int[], %(held_status)s::text[], %(request_id)s::text[],
+    %(status)s::text[], %(output)s::text[], %(error)s::text[]
+) AS r (workflow_id, epoch, held_status, request_id, status, output, error)
+JOIN {schema}.workflows AS w ON w.id = r.workflow_id AND w.epoch = r.epoch AND w.status = r.held_status
+LEFT JOIN {schema}.workflow_info AS i ON i.id = r.workflow_id AND r.request_id IS NOT NULL
+WHERE r.request_id IS NULL OR i.request_id = r.request_id
+ON CONFLICT (id) DO NOTHING;
+
+-- name: finish_workflows
+WITH ended AS (
+    UPDATE {schema}.workflows AS w
+    SET status = r.status, owner = NULL, wake_at = NULL, crashes = 0
+    FROM unnest(%(workflow_id)s::text[], %(epoch)s::int[], %(request_id)s::text[], %(status)s::text[])
+        AS r (workflow_id, epoch, request_id, status)
+    LEFT JOIN {schema}.workflow_info AS i ON i.id = r.workflow_id AND r.request_id IS NOT NULL
+    WHERE w.id = r.workflow_id AND w.epoch = r.epoch AND w.status = 'running'
+        AND (r.request_id IS NULL OR i.request_id = r.request_id)
+    RETURNING w.id
+)
+UPDATE {schema}.workers AS k SET suspect_id = NULL FROM ended WHERE k.suspect_id = ended.id;
+
+-- name: release_strays
+-- What workers created or claimed for themselves after they were declared dead: nobody would take it over.
+UPDATE {schema}.workflows AS w SET status = 'enqueued', owner = NULL, wake_at = 0
+FROM {schema}.workers AS k
+WHERE k.worker_id = ANY(%(worker_ids)s::text[]) AND NOT k.alive AND w.owner = k.worker_id AND w.status = 'running'
+RETURNING w.id;
+
+-- name: suspend_workflow
+-- One statement, so that the check, the change and the waits need no round trips of their own.
+WITH wanted AS (
+    SELECT target_id, kind, name
+    FROM unnest(%(target_id)s::text[], %(kind)s::text[], %(name)s::text[]) AS t (target_id, kind, name)
+), asleep AS (
+    UPDATE {schema}.workflows AS w
+    SET status = 'suspended', owner = NULL, wake_at = %(wake_at)s::float8, crashes = 0
+    WHERE w.id = %(workflow_id)s AND w.epoch = %(epoch)s AND w.status = 'running' AND w.cancel_at IS NULL
+        AND NOT EXISTS (
+            SELECT FROM wanted AS t
+            WHERE CASE t.kind
+                WHEN 'result' THEN EXISTS (SELECT FROM {schema}.outcomes AS o WHERE o.id = t.target_id)
+                WHEN 'get_event' THEN EXISTS (
+                    SELECT FROM {schema}.events AS e WHERE e.workflow_id = t.target_id AND e.name = t.name
+                )
+                ELSE EXISTS (
+                    SELECT FROM {schema}.messages AS m
+                    WHERE m.workflow_id = t.target_id AND m.topic = t.name AND m.consumed_by IS NULL
+                )
+            END
+        )
+    RETURNING w.id
+), noted AS (
+    INSERT INTO {schema}.waits (workflow_id, target_id, kind, name)
+    SELECT asleep.id, t.target_id, t.kind, t.name FROM asleep, wanted AS t
+    ON CONFLICT (workflow_id, target_id, kind, name) DO NOTHING
+)
+SELECT id FROM asleep;
+
+-- name: wake_workflows
+-- Looks at what is there, not at what the batch meant to write: a refused write wakes nobody.
+WITH due AS (
+    SELECT DISTINCT q.workflow_id
+    FROM unnest(%(target_id)s::text[], %(kind)s::text[], %(name)s::text[]) AS t (target_id, kind, name)
+    JOIN {schema}.waits AS q ON q.target_id = t.target_id AND q.kind = t.kind AND q.name = t.name
+    WHERE CASE t.kind
+        WHEN 'result' THEN EXISTS (SELECT FROM {schema}.outcomes AS o WHERE o.id = t.target_id)
+        WHEN 'get_event' THEN EXISTS (
+            SELECT FROM {schema}.events AS e WHERE e.workflow_id = t.target_id AND e.name = t.name
+        )
+        ELSE EXISTS (
+            SELECT FROM {schema}.messages AS m
+            WHERE m.workflow_id = t.target_id AND m.topic = t.name AND m.consumed_by IS NULL
+        )
+    END
+), woken AS (
+    UPDATE {schema}.workflows AS w
+    SET status = 'enqueued', wake_at = coalesce(%(now)s::float8, extract(epoch FROM clock_timestamp())::float8)
+    FROM due
+    WHERE w.id = due.workflow_id AND w.status = 'suspended'
+    RETURNING w.id
+), forgotten AS (
+    DELETE FROM {schema}.waits AS q USING woken WHERE q.workflow_id = woken.id
+)
+SELECT id FROM woken;
+
+-- name: release_workflow
+-- It was begun, so it goes before what was never begun, like what a dead worker leaves.
+UPDATE {schema}.workflows SET status = 'enqueued', owner = NULL, wake_at = 0
+WHERE id = %(workflow_id)s AND epoch = %(epoch)s AND status = 'running';
+
+-- name: set_aside_workflow
+WITH aside AS (
+    UPDATE {schema}.workflows SET status = %(status)s, owner = NULL, wake_at = NULL
+    WHERE id = %(workflow_id)s AND epoch = %(epoch)s AND status = 'running'
+    RETURNING id
+)
+INSERT INTO {schema}.reports (id, report, at) SELECT id, %(report)s, %(now)s::float8 FROM aside
+ON CONFLICT (id) DO UPDATE SET report = excluded.report, at = excluded.at;
+
+-- name: put_report
+INSERT INTO {schema}.reports (id, report, at) VALUES (%(workflow_id)s, %(report)s, %(now)s)
+ON CONFLICT (id) DO UPDATE SET report = excluded.report, at = excluded.at;
+
+-- name: forgive_workflow
+UPDATE {schema}.workflows SET crashes = 0
+WHERE id = %(workflow_id)s AND epoch = %(epoch)s AND status = 'running' AND crashes > 0;
+
+-- name: resume_workflow
+WITH was AS (
+    SELECT id, status FROM {schema}.workflows WHERE id = %(workflow_id)s
+), back AS (
+    UPDATE {schema}.workflows AS w SET status = 'enqueued', crashes = 0, wake_at = %(now)s
+    FROM was WHERE w.id = was.id AND w.status IN ('blocked', 'dead')
+    RETURNING w.id
+), mended AS (
+    DELETE FROM {schema}.reports AS p USING back WHERE p.id = back.id
+)
+SELECT status FROM was;
+
+-- name: taken_by_claim
+-- What a claim whose reply was lost has taken already.
+SELECT id FROM {schema}.workflows
+WHERE status = 'running' AND owner = %(worker_id)s AND claim_id = %(claim_id)s;
+
+-- name: claim_workflows
+-- Each part is one range of a partial index, oldest first. Rows that another worker is claiming at this moment are
+-- passed over, not waited for. A worker runs one suspect at a time, noted in its row.
+WITH enqueued AS (
+    SELECT id, wake_at, crashes FROM {schema}.workflows
+    WHERE status = 'enqueued' AND wake_at <= %(now)s AND crashes = 0 AND name = ANY(%(names)s::text[])
+    ORDER BY wake_at, id LIMIT %(limit)s
+    FOR NO KEY UPDATE SKIP LOCKED
+), asleep AS (
+    SELECT id, wake_at, crashes FROM {schema}.workflows
+    WHERE status = 'suspended' AND wake_at <= %(now)s AND name = ANY(%(names)s::text[])
+    ORDER BY wake_at LIMIT %(limit)s
+    FOR NO KEY UPDATE SKIP LOCKED
+), suspect AS (
+    SELECT id, wake_at, crashes FROM {schema}.workflows
+    WHERE status = 'enqueued' AND wake_at <= %(now)s AND crashes > 0 AND name = ANY(%(names)s::text[])
+        AND %(suspects)s::boolean
+        AND (SELECT suspect_id FROM {schema}.workers WHERE worker_id = %(worker_id)s) IS NULL
+    ORDER BY wake_at, id LIMIT 1
+    FOR NO KEY UPDATE SKIP LOCKED
+), due AS (
+    SELECT id, wake_at, crashes FROM (
+        SELECT id, wake_at, crashes FROM enqueued
+        UNION ALL SELECT id, wake_at, crashes FROM asleep
+        UNION ALL SELECT id, wake_at, crashes FROM suspect
+    ) AS ready
+    ORDER BY wake_at, id LIMIT %(limit)s
+), blamed AS (
+    UPDATE {schema}.workers AS k SET suspect_id = due.id
+    FROM due WHERE due.crashes > 0 AND k.worker_id = %(worker_id)s
+), forgotten AS (
+    DELETE FROM {schema}.waits AS q USING due WHERE q.workflow_id = due.id
+), taken AS (
+    UPDATE {schema}.workflows AS w
+    SET status = 'running', owner = %(worker_id)s, epoch = w.epoch + 1, wake_at = NULL, claim_id = %(claim_id)s
+    FROM due WHERE w.id = due.id
+    RETURNING w.id
+)
+SELECT taken.id FROM taken JOIN due ON due.id = taken.id ORDER BY due.wake_at, taken.id;
+
+-- name: running_of_worker
+SELECT id FROM {schema}.workflows WHERE status = 'running' AND owner = %(worker_id)s ORDER BY id;
+
+-- name: lock_running_of_worker
+SELECT id, crashes FROM {schema}.workflows WHERE status = 'running' AND owner = %(worker_id)s ORDER BY id
+FOR NO KEY UPDATE;
+
+-- name: take_over_workflow
+UPDATE {schema}.workflows AS w
+SET status = r.status, owner = NULL, epoch = w.epoch + 1, wake_at = r.wake_at, crashes = r.crashes
+FROM unnest(%(workflow_id)s::text[], %(status)s::text[], %(wake_at)s::float8[], %(crashes)s::int[])
+    AS r (workflow_id, status, wake_at, crashes)
+WHERE w.id = r.workflow_id AND w.status = 'running' AND w.owner = %(worker_id)s;
+
+-- name: descendants
+-- Itself first, then its children, whatever their status: what has ended may have left children behind.
+WITH RECURSIVE tree (id) AS (
+    SELECT %(workflow_id)s::text COLLATE "C"
+    UNION
+    SELECT i.id FROM tree JOIN {schema}.workflow_info AS i ON i.parent_id = tree.id
+)
+SELECT w.id, w.status, w.epoch FROM tree JOIN {schema}.workflows AS w ON w.id = tree.id;
+
+-- name: cancel_workflow
+-- Those that nobody runs and nobody will: cancelled at once.
+WITH ended AS (
+    UPDATE {schema}.workflows
+    SET status = 'cancelled', owner = NULL, wake_at = NULL, crashes = 0, cancel_at = coalesce(cancel_at, %(now)s)
+    WHERE id = ANY(%(workflow_ids)s::text[])
+    RETURNING id
+), noted AS (
+    INSERT INTO {schema}.outcomes (id, status, finished_at) SELECT id, 'cancelled', %(now)s::float8 FROM ended
+    ON CONFLICT (id) DO NOTHING
+)
+DELETE FROM {schema}.reports AS p USING ended WHERE p.id = ended.id;
+
+-- name: request_cancel
+WITH asked AS (
+    UPDATE {schema}.workflows
+    SET cancel_at = coalesce(cancel_at, %(now)s::float8),
+        wake_at = CASE status WHEN 'suspended' THEN %(now)s::float8 ELSE wake_at END,
+        status = CASE status WHEN 'suspended' THEN 'enqueued' ELSE status END
+    WHERE id = ANY(%(workflow_ids)s::text[])
+    RETURNING id
+)
+DELETE FROM {schema}.waits AS q USING asked WHERE q.workflow_id = asked.id;
+
+-- name: workflow
+SELECT * FROM {schema}.records WHERE workflow_id = %(workflow_id)s;
+
+-- name: workflows_by_id
+SELECT * FROM {schema}.records WHERE workflow_id = ANY(%(workflow_ids)s::text[]);
+
+-- name: list_workflows
+-- Newest first, by pages: the bound on created_at lets the index be entered at the page's beginning.
+SELECT * FROM {schema}.records
+WHERE created_at <= coalesce(%(before_at)s::float8, 'Infinity')
+    AND (%(before_at)s::float8 IS NULL OR (created_at, workflow_id) < (%(before_at)s::float8, %(before_id)s::text))
+    AND created_at > coalesce(%(created_after)s::float8, '-Infinity')
+    AND created_at < coalesce(%(created_before)s::float8, 'Infinity')
+    AND (%(statuses)s::text[] IS NULL OR status = ANY(%(statuses)s::text[]))
+    AND (%(name)s::text IS NULL OR name = %(name)s)
+    AND (%(id_prefix)s::text IS NULL OR starts_with(workflow_id, %(id_prefix)s))
+ORDER BY created_at DESC, workflow_id DESC
+LIMIT %(limit)s;
+
+-- name: list_children
+-- The same of one parent, which has an index of its own.
+SELECT * FROM {schema}.records
+WHERE parent_id = %(parent_id)s
+    AND (%(before_at)s::float8 IS NULL OR (created_at, workflow_id) < (%(before_at)s::float8, %(before_id)s::text))
+    AND created_at > coalesce(%(created_after)s::float8, '-Infinity')
+    AND created_at < coalesce(%(created_before)s::float8, 'Infinity')
+    AND (%(statuses)s::text[] IS NULL OR status = ANY(%(statuses)s::text[]))
+    AND (%(name)s::text IS NULL OR name = %(name)s)
+    AND (%(id_prefix)s::text IS NULL OR starts_with(workflow_id, %(id_prefix)s))
+ORDER BY created_at DESC, workflow_id DESC
+LIMIT %(limit)s;
+
+-- name: outcomes
+-- What was set aside gives its report for an error.
+SELECT w.id, w.status, o.output, coalesce(o.error, r.report)
+FROM {schema}.workflows AS w
+LEFT JOIN {schema}.outcomes AS o ON o.id = w.id
+LEFT JOIN {schema}.reports AS r ON r.id = w.id
+WHERE w.id = ANY(%(workflow_ids)s::text[]) AND w.status IN ('succeeded', 'failed', 'cancelled', 'blocked', 'dead');
+
+-- name: next_due
+-- Suspended ones with a time, and delayed ones that have not begun; what is enqueued and due is not waited for.
+SELECT min(wake_at) FROM (
+    SELECT min(wake_at) AS wake_at FROM {schema}.workflows
+    WHERE status = 'suspended' AND wake_at IS NOT NULL AND name = ANY(%(names)s::text[])
+    UNION ALL
+    SELECT min(wake_at) FROM {schema}.workflows
+    WHERE status = 'enqueued' AND name = ANY(%(names)s::text[])
+        AND wake_at > coalesce(%(now)s::float8, extract(epoch FROM clock_timestamp())::float8)
+) AS due;
+
+-- name: cancelled_by_others
+SELECT id FROM {schema}.workflows WHERE status = 'running' AND owner = %(worker_id)s AND cancel_at IS NOT NULL
+ORDER BY id;
+
+-- name: count_unknown
+SELECT name, count(*) FROM {schema}.workflows
+WHERE status = 'enqueued' AND name <> ALL(%(names)s::text[])
+GROUP BY name;

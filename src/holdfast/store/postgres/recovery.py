@@ -1,0 +1,102 @@
+"""Writes of workers: claiming what is due, leases, and taking over what a dead worker was running."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from holdfast.core.model import Fence, Status, WorkerRecord
+from holdfast.store import rows
+from holdfast.store.base import Claim, Heartbeat, Register, TakeOver
+from holdfast.store.postgres.batch import Batch, Read, nothing
+from holdfast.store.postgres.sql import Columns, columns, number_array, text_array
+from holdfast.store.reports import crash_report
+
+_TAKEN_OVER: Columns = {
+    "workflow_id": text_array,
+    "status": text_array,
+    "wake_at": number_array,
+    "crashes": number_array,
+}
+
+
+def claim(batch: Batch, _fence: Fence | None, write: Claim) -> Read:
+    """Take what is due. A worker that was declared dead gets nothing: nobody would take it over again."""
+    if not batch.workers.get(write.worker_id, True):
+        return list
+    before = batch.run("taken_by_claim", worker_id=write.worker_id, claim_id=write.claim_id)
+    taken = [workflow_id for (workflow_id,) in before]
+    if len(taken) >= write.limit:
+        return lambda: taken
+    due = batch.run(
+        "claim_workflows",
+        now=batch.now,
+        names=text_array(write.names),
+        limit=write.limit - len(taken),
+        suspects=write.suspects,
+        worker_id=write.worker_id,
+        claim_id=write.claim_id,
+    )
+    return lambda: taken + [workflow_id for (workflow_id,) in due]
+
+
+def register(batch: Batch, _fence: Fence | None, write: Register) -> Read:
+    """Write a worker's row; one that was declared dead stays dead."""
+    worker = write.worker
+    batch.run(
+        "put_worker",
+        worker_id=worker.worker_id,
+        host=worker.host,
+        pid=worker.pid,
+        process_started=worker.process_started,
+        started_at=worker.started_at,
+        suspect_id=worker.suspect_id,
+        now=batch.now,
+        lease_until=batch.now + write.lease_seconds,
+    )
+    return nothing
+
+
+def heartbeat(batch: Batch, _fence: Fence | None, write: Heartbeat) -> Read:
+    """Extend a lease and tell who else lives."""
+    extended = batch.run(
+        "extend_lease", worker_id=write.worker_id, now=batch.now, lease_until=batch.now + write.lease_seconds
+    )
+    live = batch.run("live_workers")
+
+    def read() -> list[WorkerRecord] | None:
+        return [rows.worker(row) for row in live] if extended.fetchone() else None
+
+    return read
+
+
+def take_over(batch: Batch, _fence: Fence | None, write: TakeOver) -> Read:
+    """Declare a worker dead and enqueue what it was running."""
+    if write.worker_id not in batch.suspects:
+        return list
+    # Its row is locked, so nothing more becomes its own.
+    running = batch.run("lock_running_of_worker", worker_id=write.worker_id).fetchall()
+    suspect_id = batch.suspects.pop(write.worker_id)
+    blamed = _blamed([workflow_id for workflow_id, _ in running], suspect_id) if write.blame else frozenset()
+    batch.run("bury_worker", worker_id=write.worker_id)
+    fates = [_fate(workflow_id, crashes, workflow_id in blamed, write) for workflow_id, crashes in running]
+    if fates:
+        batch.run("take_over_workflow", worker_id=write.worker_id, **columns(_TAKEN_OVER, fates))
+    enqueued = [workflow_id for workflow_id, status, _, _ in fates if status == Status.ENQUEUED]
+    for workflow_id, status, _, crashes in fates:
+        if status == Status.DEAD:
+            report = crash_report(crashes, write.worker_id)
+            batch.run("put_report", workflow_id=workflow_id, report=report, now=batch.now)
+            batch.news.add(workflow_id)
+    batch.ready = batch.ready or bool(enqueued)
+    return lambda: enqueued
+
+
+def _blamed(running: list[str], suspect_id: str | None) -> frozenset[str]:
+    return frozenset({suspect_id} if suspect_id in running else running)
+
+
+def _fate(workflow_id: str, crashes: int, is_blamed: bool, write: TakeOver) -> tuple[Any, ...]:  # noqa: FBT001
+    now_crashed = crashes + is_blamed
+    if is_blamed and now_crashed >= write.crash_limit:
+        return workflow_id, Status.DEAD.value, None, now_crashed
+    return workflow_id, Status.ENQUEUED.value, 0.0, now_crashed

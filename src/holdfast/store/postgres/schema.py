@@ -1,0 +1,63 @@
+"""Creating and migrating the schema. Of several processes one does it, the others wait and find it done."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+import psycopg
+
+from holdfast.errors import ConfigurationError
+from holdfast.store.migrate import load_migrations, pending
+from holdfast.store.postgres.sql import PACKAGE, lock_key, with_schema
+
+log = logging.getLogger("holdfast.store.postgres")
+
+OLDEST_SERVER = 120000
+
+
+def prepare(connection: psycopg.Connection, queries: Mapping[str, bytes], schema: str) -> None:
+    """Check the server and apply what is missing.
+
+    Raises `SchemaTooNew`, before anything is changed, `ConfigurationError`, and what the driver raises.
+    """
+    if connection.info.server_version < OLDEST_SERVER:
+        raise ConfigurationError(
+            f"Holdfast needs PostgreSQL 12 or newer, not {connection.info.server_version // 10000}"
+        )
+    _warn_of_loss(connection, queries)
+    try:
+        with connection.transaction():
+            _migrate(connection, queries, schema)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise ConfigurationError(
+            f"this database user may not create or use the schema {schema!r}: {error}. Let its owner run "
+            f"`CREATE SCHEMA {schema} AUTHORIZATION …`, or give another schema"
+        ) from error
+
+
+def _migrate(connection: psycopg.Connection, queries: Mapping[str, bytes], schema: str) -> None:
+    connection.execute(queries["lock_migrations"], {"key": lock_key("migrations", schema)})
+    ((exists,),) = connection.execute(queries["schema_exists"], {"name": schema})
+    if not exists:
+        connection.execute(queries["create_schema"])
+    connection.execute(queries["create_schema_table"])
+    ((version,),) = connection.execute(queries["schema_version"])
+    for migration in pending(version, load_migrations(PACKAGE)):
+        # Without parameters, so that one call takes all statements of the file.
+        connection.execute(with_schema(migration.sql, schema), prepare=False)
+        connection.execute(queries["record_migration"], {"version": migration.version, "name": migration.name})
+
+
+def _warn_of_loss(connection: psycopg.Connection, queries: Mapping[str, bytes]) -> None:
+    ((syncs, waits),) = connection.execute(queries["durability"])
+    if not syncs:
+        log.warning(
+            "this PostgreSQL server runs with fsync=off: a crash of its machine can destroy the database",
+            extra={"action": "durability"},
+        )
+    elif not waits:
+        log.warning(
+            "this PostgreSQL server runs with synchronous_commit=off: a crash of it can lose what it acknowledged",
+            extra={"action": "durability"},
+        )

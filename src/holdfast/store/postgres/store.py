@@ -1,0 +1,238 @@
+"""The PostgreSQL store: what many threads of one process, and many processes of many machines, share in one database.
+
+Connections: one writes commits; one is kept for locks and news (see watch); one sends hints; two small pools serve
+reads and user transactions.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from holdfast.core.model import (
+    Approval,
+    AuditEntry,
+    Checkpoint,
+    Claimed,
+    Outcome,
+    StreamItem,
+    WorkflowFilter,
+    WorkflowRecord,
+)
+from holdfast.errors import ConfigurationError, StoreUnavailable
+from holdfast.store.base import Committed, Conflict, Listener, StoreTransaction, Unit, WorkerLock
+from holdfast.store.postgres import reads
+from holdfast.store.postgres.batch import Batch
+from holdfast.store.postgres.commit import Commit
+from holdfast.store.postgres.connection import HINT_SETTINGS, USER_SETTINGS, WRITE_SETTINGS, Connector, Pool, Session
+from holdfast.store.postgres.faults import is_server_lost, user_errors
+from holdfast.store.postgres.handlers import HANDLERS
+from holdfast.store.postgres.schema import prepare
+from holdfast.store.postgres.sql import queries
+from holdfast.store.postgres.transaction import ISOLATION_LEVELS, PostgresTransaction
+from holdfast.store.postgres.watch import Subscription, Watch, payload
+from holdfast.store.postgres.worker_lock import PostgresWorkerLock
+
+log = logging.getLogger("holdfast.store.postgres")
+
+READERS, TRANSACTIONS = 4, 8
+LONGEST_SCHEMA = 40
+"""Bytes; with what is added to it, a name of PostgreSQL's may have 63."""
+CONFLICT_TRIES = 5
+CONFLICT_PAUSE = 0.01
+
+
+class PostgresStore:
+    """See `holdfast.store.base.Store`."""
+
+    dialect = "postgresql"
+
+    def __init__(self, url: str, *, clock: Callable[[], float] | None = None, schema: str = "holdfast") -> None:
+        """Take a postgresql:// URL; nothing is connected yet.
+
+        `clock` replaces the database's clock in tests. Raises `ConfigurationError`.
+        """
+        if not schema or "\0" in schema or len(schema.encode()) > LONGEST_SCHEMA:
+            raise ConfigurationError(f"the schema's name must have 1 to {LONGEST_SCHEMA} bytes: {schema!r}")
+        self._connector = Connector.from_url(url)
+        self._clock = clock
+        self._schema = schema
+        self._queries: Mapping[str, bytes] = queries(schema)
+        self._opening = threading.Lock()
+        self._is_open = False
+        self._set_up()
+
+    def _set_up(self) -> None:
+        self._pid = os.getpid()
+        self._writer = Session(self._connector, "committer", WRITE_SETTINGS)
+        self._hints = Session(self._connector, "hints", HINT_SETTINGS)
+        self._hinting = threading.Lock()
+        self._readers = Pool(self._connector, "reads", READERS)
+        self._transactions = Pool(self._connector, "transactions", TRANSACTIONS, USER_SETTINGS)
+        self._watch = Watch(self._connector, self._queries, self._channel, self._is_own)
+
+    @property
+    def _channel(self) -> str:
+        return f"holdfast:{self._schema}"
+
+    def open(self) -> None:
+        """Connect and migrate; see the protocol."""
+        try:
+            with self._writer.use() as connection:
+                prepare(connection, self._queries, self._schema)
+        except BaseException:
+            self._writer.close()
+            raise
+        self._is_open = True
+
+    def close(self) -> None:
+        """Close every connection. Idempotent."""
+        self._is_open = False
+        if self._pid != os.getpid():
+            return
+        self._watch.stop()
+        self._transactions.close()
+        self._readers.close()
+        self._hints.close()
+        self._writer.close()
+
+    def _require_open(self) -> None:
+        if not self._is_open:
+            raise StoreUnavailable("this Holdfast store is closed")
+        if self._pid != os.getpid():
+            with self._opening:
+                # Connections belong to the process that made them; libpq leaves an inherited one alone.
+                if self._pid != os.getpid():
+                    self._set_up()
+
+    def _read(self, query: str, /, **values: Any) -> list[tuple[Any, ...]]:
+        self._require_open()
+        with self._readers.use() as connection:
+            return connection.execute(self._queries[query], values).fetchall()
+
+    def now(self) -> float:
+        """Read the database's clock."""
+        if self._clock is not None:
+            return self._clock()
+        [(now,)] = self._read("now")
+        return float(now)
+
+    def commit(self, units: Sequence[Unit]) -> Committed:
+        """Write a batch; see the protocol."""
+        self._require_open()
+        for tries in range(CONFLICT_TRIES):
+            try:
+                return self._try_commit(units)
+            except Conflict as conflict:
+                # It rolled back whole: others took the same rows in another order.
+                log.debug("a commit is tried again: %s", conflict, extra={"action": "commit_conflict"})
+                time.sleep(CONFLICT_PAUSE * tries)
+            except StoreUnavailable as error:
+                if error.__cause__ is not None and is_server_lost(error.__cause__):
+                    # The readers' connections go to the same server, which may be a standby now.
+                    self._readers.renew()
+                raise
+        raise StoreUnavailable(f"PostgreSQL refused a commit {CONFLICT_TRIES} times for deadlocks")
+
+    def _try_commit(self, units: Sequence[Unit]) -> Committed:
+        with self._writer.use() as connection:
+            now = None if self._clock is None else self._clock()
+            return Commit(Batch(connection, self._queries, now), units, HANDLERS).write()
+
+    def claimed(self, workflow_ids: Sequence[str]) -> list[Claimed]:
+        """Load workflows with their journals."""
+        return reads.claimed(self._read, workflow_ids)
+
+    def get_workflow(self, workflow_id: str) -> WorkflowRecord | None:
+        """Read one workflow."""
+        return reads.workflow(self._read, workflow_id)
+
+    def list_workflows(self, where: WorkflowFilter) -> list[WorkflowRecord]:
+        """List workflows, newest first."""
+        return reads.list_workflows(self._read, where)
+
+    def outcomes(self, workflow_ids: Sequence[str]) -> dict[str, Outcome]:
+        """Read outcomes, and what was set aside."""
+        return reads.outcomes(self._read, workflow_ids)
+
+    def journal(self, workflow_id: str) -> list[Checkpoint]:
+        """Read a journal."""
+        return reads.journal(self._read, workflow_id)
+
+    def event(self, workflow_id: str, name: str) -> str | None:
+        """Read an event's value."""
+        return reads.event(self._read, workflow_id, name)
+
+    def stream(self, workflow_id: str, stream: str, offset: int, limit: int) -> list[StreamItem]:
+        """Read a stream's items."""
+        return reads.stream(self._read, workflow_id, stream, offset=offset, limit=limit)
+
+    def next_due(self, names: Sequence[str]) -> float | None:
+        """Tell when the next waiting workflow is due."""
+        return reads.next_due(self._read, names, None if self._clock is None else self._clock())
+
+    def count_unknown(self, names: Sequence[str]) -> dict[str, int]:
+        """Count enqueued workflows of other names."""
+        return reads.count_unknown(self._read, names)
+
+    def cancelled_by_others(self, worker_id: str) -> list[str]:
+        """List what a worker runs and is asked to cancel."""
+        return reads.cancelled_by_others(self._read, worker_id)
+
+    def approval(self, approval_id: str) -> Approval | None:
+        """Read an approval."""
+        return reads.approval(self._read, approval_id)
+
+    def approval_by_token(self, token_hash: str) -> tuple[Approval, str] | None:
+        """Find the approval and the recipient of a link."""
+        return reads.approval_by_token(self._read, token_hash)
+
+    def approvals(
+        self, *, status: str | None = None, workflow_id: str | None = None, limit: int = 100
+    ) -> list[Approval]:
+        """List approvals, newest first."""
+        return reads.approvals(self._read, status=status, workflow_id=workflow_id, limit=limit)
+
+    def audit(self, approval_id: str) -> list[AuditEntry]:
+        """Read an audit trail."""
+        return reads.audit(self._read, approval_id)
+
+    @contextmanager
+    def transaction(self, isolation: str | None = None) -> Iterator[StoreTransaction]:
+        """Lend a transaction; see the protocol."""
+        if isolation is not None and isolation.lower() not in ISOLATION_LEVELS:
+            raise ConfigurationError(f"unknown isolation level {isolation!r}: use one of {sorted(ISOLATION_LEVELS)}")
+        self._require_open()
+        with self._transactions.lend() as connection:
+            transaction = PostgresTransaction(connection, self._queries, isolation)
+            try:
+                with user_errors(connection):
+                    yield transaction
+            finally:
+                transaction.end()
+
+    def lock_worker(self, worker_id: str) -> WorkerLock:
+        """Take this worker's lock."""
+        self._require_open()
+        return PostgresWorkerLock(self._watch, self._read, self._schema, worker_id)
+
+    def listen(self, on_news: Callable[[frozenset[str] | None], None]) -> Listener:
+        """Hear of other processes' commits."""
+        self._require_open()
+        return Subscription(self._watch, on_news)
+
+    def notify(self, news: Iterable[str], *, ready: bool) -> None:
+        """Tell other processes."""
+        self._require_open()
+        text = payload(frozenset(news), ready=ready)
+        # A connection of its own, and not part of any commit: NOTIFY takes a lock of the whole server.
+        with self._hinting, self._hints.use() as connection:
+            connection.execute(self._queries["notify"], {"channel": self._channel, "payload": text})
+
+    def _is_own(self, server_process: int) -> bool:
+        return server_process == self._hints.server_process
