@@ -1,0 +1,97 @@
+"""Strict JSON text: pure ASCII, no NaN literals, no duplicate keys, no numbers that overflow on the way back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+from holdfast.core.codec.refusal import Refusal
+
+Json = Any
+"""What `json` makes of a text: None, bool, int, float, str, list and dict with keys that are text."""
+
+RESERVED = "$type"
+"""The key of an object that says what type it stands for."""
+
+MAX_DEPTH = 100
+_INFINITE = (float("inf"), float("-inf"))
+
+_ATOMS = frozenset({str, int, float, bool, type(None)})
+_PLAIN = _ATOMS | {list, dict}
+_TEXT_ONLY = frozenset({str})
+
+# Cycles never get here: `is_plain` and the forms stop at MAX_DEPTH.
+_encoder = json.JSONEncoder(ensure_ascii=True, allow_nan=False, check_circular=False)
+
+
+def dumps(tree: Json) -> str:
+    """Write a tree. Raises `ValueError` for NaN, infinities and integers too long for Python's digit limit."""
+    return _encoder.encode(tree)
+
+
+def loads(text: str) -> Json:
+    """Read a text. Raises `Refusal` if it is not strict JSON."""
+    try:
+        return _decoder.decode(text)
+    except ValueError as error:
+        raise Refusal(f"the stored text is not valid JSON: {error}") from error
+    except RecursionError:
+        raise Refusal("the stored text is nested too deeply to be read") from None
+    except TypeError:
+        raise Refusal(f"a stored payload must be text, not {type(text).__name__}") from None
+
+
+def may_hold_tags(text: str) -> bool:
+    """Tell whether any object in the text may have the reserved key."""
+    return RESERVED in text or "\\u0024" in text
+
+
+def is_tagged(tree: Json) -> bool:
+    """Tell whether this object says itself what type it stands for."""
+    return type(tree) is dict and RESERVED in tree
+
+
+def is_plain(value: object, levels: int = MAX_DEPTH) -> bool:
+    """Tell whether JSON itself says all about a value: exact types, keys of text, none of them reserved.
+
+    Floats and large integers pass; `dumps` refuses those that JSON can't hold.
+    """
+    kind = type(value)
+    if kind in _ATOMS:
+        return True
+    if kind is list:
+        members: Any = value
+    elif kind is dict:
+        if not _TEXT_ONLY.issuperset(map(type, value)) or RESERVED in value:  # type: ignore[call-overload, operator]
+            return False
+        members = value.values()  # type: ignore[attr-defined]
+    else:
+        return False
+    if _ATOMS.issuperset(map(type, members)):
+        return True
+    if not levels or not _PLAIN.issuperset(map(type, members)):
+        return False
+    return all(is_plain(member, levels - 1) for member in members if type(member) not in _ATOMS)
+
+
+def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise Refusal(f"the stored text is corrupt: the key {twice!r} occurs twice in one object")
+    return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in _INFINITE:
+        raise Refusal(f"the stored text is corrupt: {text[:40]} is no number that a float can hold")
+    return number
+
+
+def _no_literal(text: str) -> NoReturn:
+    raise Refusal(f"the stored text is corrupt: {text} is not JSON")
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite, parse_constant=_no_literal)
