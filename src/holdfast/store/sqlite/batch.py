@@ -91,7 +91,7 @@ def _preload(ledger: Ledger, units: Sequence[Unit]) -> None:
 def _write_unit(ledger: Ledger, unit: Unit) -> Receipt:
     fence, writes = unit.fence, unit.writes
     results: list[Any] = []
-    first = writes[0]
+    first = writes[0] if writes else None
     if fence is not None and isinstance(first, Create) and first.workflow.workflow_id == fence.workflow_id:
         created = ledger.create(first.workflow)
         results.append(created)

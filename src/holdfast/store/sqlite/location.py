@@ -75,7 +75,7 @@ class Location:
 
 
 def _path_of_url(url: str, scheme: str, rest: str) -> str:
-    if scheme not in {"sqlite", "sqlite3"}:
+    if scheme != "sqlite":
         raise ConfigurationError(f"not an SQLite URL (sqlite:///file.db): its scheme is {scheme!r}")
     if "?" in rest:
         raise ConfigurationError(f"{url}: SQLite URLs take no options; give the path alone")
