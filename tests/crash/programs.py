@@ -106,15 +106,15 @@ def books() -> int:
 
 
 @workflow
-def child(name: str) -> str:
+def acts(name: str) -> str:
     return act(name)
 
 
 @workflow
-def parent() -> list[str]:
-    handle = start(child, "background")
+def has_children() -> list[str]:
+    handle = start(acts, "background")
     crash_once("between")
-    return [child("called"), handle.result()]
+    return [acts("called"), handle.result()]
 
 
 @workflow
@@ -211,7 +211,7 @@ async def amain() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[2].startswith("a") and sys.argv[2] != "act":
+    if asyncio.iscoroutinefunction(globals()[sys.argv[2]]):
         asyncio.run(amain())
     else:
         main()

@@ -72,7 +72,7 @@ def test_promise_transaction_takes_effect_exactly_once(store_url: str, tmp_path:
 
 def test_promise_children_are_started_once(store_url: str, tmp_path: Path) -> None:
     effects = tmp_path / "effects"
-    assert killed_and_restarted(store_url, "parent", effects, "between") == "['called', 'background']"
+    assert killed_and_restarted(store_url, "has_children", effects, "between") == "['called', 'background']"
     names = [line.split()[0] for line in effects_of(effects)]
     assert names.count("called") == 1
     assert 1 <= names.count("background") <= 2
@@ -131,8 +131,11 @@ def test_promise_a_live_process_s_work_is_never_taken_over(store_url: str, tmp_p
     assert [line.split()[0] for line in effects_of(effects)] == ["slow"]
 
 
-def test_promise_a_paused_process_can_not_write_after_its_lease(store_url: str, tmp_path: Path) -> None:
+def test_promise_a_paused_process_can_not_write_after_its_lease(
+    store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     effects = tmp_path / "effects"
+    monkeypatch.setenv("EFFECTS", str(effects))
     with ScriptProcess(
         "from tests.crash.programs import main; main()",
         arguments=[store_url, "slow"],
@@ -148,7 +151,7 @@ def test_promise_a_paused_process_can_not_write_after_its_lease(store_url: str, 
             app.engine.hub.work.set()
             process.unpause()
             assert app.retrieve("main").result(timeout=30) == "slept"
-            assert app.get_workflow("main").epoch == 2
+            assert app.get_workflow("main").epoch > 1
             assert process.finish().rpartition("result ")[2].strip() == "slept"
             assert len([c for c in app.get_journal("main") if c.name == "dawdle"]) == 1
 

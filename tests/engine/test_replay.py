@@ -42,7 +42,7 @@ def changes_its_mind() -> str:
 def replayed_with(app: Holdfast, **changed: object) -> str:
     handle = start(changes_its_mind)
     eventually(lambda: handle.status() is Status.SUSPENDED)
-    behaviour.update(changed)  # type: ignore[arg-type]  # strings and ints
+    behaviour.update(changed)
     send(handle.id, "now", topic="go")
     return handle.id
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -91,9 +92,9 @@ def test_a_message_with_a_key_is_delivered_once(app: Holdfast) -> None:
 
 @pytest.mark.parametrize("collector", [collects, acollects])
 def test_a_waiting_workflow_leaves_memory_and_comes_back_without_repeating_steps(
-    app: Holdfast, collector: object
+    app: Holdfast, collector: Callable[[int], object]
 ) -> None:
-    handle = start(collector, 1)  # type: ignore[arg-type]  # one of two workflows
+    handle = start(collector, 1)
     eventually(lambda: suspended(app, handle.id))
     eventually(lambda: not app.engine.running)
     send(handle.id, "ada", topic="names")

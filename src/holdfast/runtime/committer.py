@@ -90,12 +90,15 @@ class Committer:
         """Start the thread."""
         self._thread.start()
 
-    def stop(self, timeout: float) -> None:
-        """Write what was handed in, then end; after `timeout` seconds of a database that is away, give up on it."""
-        self._queue.put(None)
-        self._thread.join(timeout)
+    def give_up(self) -> None:
+        """Stop waiting for a database that is away: whoever waits for a write gets `StoreUnavailable`."""
         self._stopping.set()
-        self._thread.join(timeout)
+
+    def stop(self) -> None:
+        """Write what was handed in, then end."""
+        self._queue.put(None)
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def submit(self, unit: Unit) -> Ticket:
         """Hand in a unit; never blocks."""

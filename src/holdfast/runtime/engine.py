@@ -13,7 +13,7 @@ from holdfast.core.codec import Codec
 from holdfast.core.model import Claimed, Status
 from holdfast.core.options import Config
 from holdfast.core.replay import Journal
-from holdfast.errors import ConfigurationError, HoldfastError, StoreUnavailable
+from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.runtime.clock import DatabaseClock
 from holdfast.runtime.committer import Committer
 from holdfast.runtime.context import Frame
@@ -196,15 +196,15 @@ class Engine:
         )
         try:
             args, kwargs = self.decode_call(definition, record.input)
-        except HoldfastError as error:
+        except Exception as error:  # noqa: BLE001 - one unreadable row must not keep the others of its claim from running
             self._set_aside(execution, error)
             return None
         return execution, args, kwargs
 
-    def _set_aside(self, execution: Execution, error: HoldfastError) -> None:
+    def _set_aside(self, execution: Execution, error: Exception) -> None:
         report = {
             "reason": "its input can't be read",
-            "error": str(error),
+            "error": f"{type(error).__name__}: {error}",
             "way out": "mend the code or the registration that the error names, then resume the workflow",
         }
         execution.submit(SetAside(status=Status.BLOCKED, report=json.dumps(report)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 from holdfast.errors import StoreUnavailable
 from holdfast.runtime.engine import Engine
@@ -44,7 +45,8 @@ class Service:
             self._worker.start()
         except BaseException:
             engine.closing = True
-            engine.committer.stop(0.1)
+            engine.committer.give_up()
+            engine.committer.stop()
             engine.store.close()
             raise
 
@@ -52,6 +54,17 @@ class Service:
         """Let running steps end within the configured time, give the rest back, and close everything."""
         engine, limit = self.engine, self.engine.config.shutdown_timeout
         engine.closing = True
+        # A database that is away must not keep the process from ending: what it did not take is done again later.
+        patience = threading.Timer(2 * limit, engine.committer.give_up)
+        patience.daemon = True
+        patience.start()
+        try:
+            self._stop(limit)
+        finally:
+            patience.cancel()
+
+    def _stop(self, limit: float) -> None:
+        engine = self.engine
         self._worker.stop()
         if not engine.release_all(limit):
             log.warning(
@@ -67,7 +80,7 @@ class Service:
             self._listener.stop()
         if self._notifier is not None:
             self._notifier.stop()
-        engine.committer.stop(limit)
+        engine.committer.stop()
         engine.pool.stop()
         engine.loops.stop()
         try:

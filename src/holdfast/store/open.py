@@ -1,19 +1,21 @@
-"""Choosing a store by URL."""
+"""Choosing a store by URL. Only the chosen one is imported: the other's driver may not be installed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
+from typing import cast
 
 from holdfast.errors import ConfigurationError
 from holdfast.store.base import Store
-from holdfast.store.postgres.store import PostgresStore
-from holdfast.store.sqlite.store import SqliteStore
 
+_SQLITE = ("holdfast.store.sqlite.store", "SqliteStore")
+_POSTGRES = ("holdfast.store.postgres.store", "PostgresStore")
 _SCHEMES = {
-    "sqlite": SqliteStore,
-    "postgresql": PostgresStore,
-    "postgres": PostgresStore,
-    "postgresql+psycopg": PostgresStore,
+    "sqlite": _SQLITE,
+    "postgresql": _POSTGRES,
+    "postgres": _POSTGRES,
+    "postgresql+psycopg": _POSTGRES,
 }
 
 
@@ -23,10 +25,11 @@ def open_store(url: str, *, clock: Callable[[], float] | None = None) -> Store:
     Raises `ConfigurationError` for a URL that names no store, `MissingExtra` for PostgreSQL without its driver.
     """
     scheme, separator, _ = url.partition("://")
-    store = _SCHEMES.get(scheme) if separator else None
-    if store is None:
+    chosen = _SCHEMES.get(scheme) if separator else None
+    if chosen is None:
         raise ConfigurationError(
             f"the database URL must begin with sqlite:///, sqlite://// or postgresql://, not {scheme[:40]!r}: "
             "for a file beside the program write sqlite:///holdfast.db"
         )
-    return store(url, clock=clock)
+    module, name = chosen
+    return cast(Store, getattr(import_module(module), name)(url, clock=clock))
