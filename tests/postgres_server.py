@@ -54,10 +54,11 @@ class PostgresServer:
         return f"postgresql://postgres:{address.password}@127.0.0.1:{address.port}/postgres"
 
     def ensure_running(self) -> None:
-        """Create and start the server unless another process has done so already."""
+        """Create the server unless another process has done so already, and start it unless it runs."""
         with self._locked():
             if not self._address_file.exists():
                 self._create()
+            if not self._is_running():
                 self.start()
 
     def start(self) -> None:
@@ -77,7 +78,7 @@ class PostgresServer:
 
     def destroy(self) -> None:
         """Stop the server if it runs, and remove its files."""
-        if (self._data / "postmaster.pid").exists():
+        if self._address_file.exists() and self._is_running():
             self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -112,19 +113,30 @@ class PostgresServer:
     def _address(self) -> _Address:
         return _Address(**json.loads(self._address_file.read_text()))
 
+    def _is_running(self) -> bool:
+        return self._call([self._pg_ctl_path(), "-D", self._data, "-s", "status"]) == 0
+
     def _pg_ctl(self, *arguments: str) -> None:
-        self._run([Path(self._address().binaries) / "pg_ctl", "-D", self._data, "-s", *arguments])
+        self._run([self._pg_ctl_path(), "-D", self._data, "-s", *arguments])
+
+    def _pg_ctl_path(self) -> Path:
+        return Path(self._address().binaries) / "pg_ctl"
 
     def _run(self, command: list[str | Path]) -> None:
+        code = self._call(command)
+        if code != 0:
+            said = (self.folder / "output").read_text(errors="replace")
+            raise RuntimeError(f"{command} failed with {code}: {said}")
+
+    def _call(self, command: list[str | Path]) -> int:
         as_nobody: dict[str, Any] = {}
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             as_nobody = {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid, "extra_groups": []}
         # The server inherits the descriptors: with a pipe the call would last as long as the server does.
         with (self.folder / "output").open("a+b") as output:
-            done = subprocess.run(command, stdout=output, stderr=output, cwd=self.folder, check=False, **as_nobody)
-        if done.returncode != 0:
-            said = (self.folder / "output").read_text(errors="replace")
-            raise RuntimeError(f"{command} failed with {done.returncode}: {said}")
+            return subprocess.run(
+                command, stdout=output, stderr=output, cwd=self.folder, check=False, **as_nobody
+            ).returncode
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -63,3 +63,10 @@ def test_a_server_of_its_own_keeps_data_and_port_over_a_crash(own_postgres_serve
     own_postgres_server.restart()
     with psycopg.connect(own_postgres_server.url) as connection:
         assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+
+
+def test_a_stopped_server_is_started_again_by_who_needs_it_running(own_postgres_server: PostgresServer) -> None:
+    own_postgres_server.stop()
+    own_postgres_server.ensure_running()
+    with psycopg.connect(own_postgres_server.url) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
