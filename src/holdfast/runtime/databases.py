@@ -197,8 +197,10 @@ def _sqlalchemy_engine(dialect: str) -> Any:
         raise MissingExtra("sql_session()", "sql")
     import sqlalchemy
 
+    # Looking hstore's type up would ask the driver about a connection that is not quite its own.
+    native = {"use_native_hstore": False} if dialect == "postgresql" else {}
     return sqlalchemy.create_engine(
-        _URLS[dialect], creator=_connecting.get, poolclass=sqlalchemy.NullPool, pool_reset_on_return=None
+        _URLS[dialect], creator=_connecting.get, poolclass=sqlalchemy.NullPool, pool_reset_on_return=None, **native
     )
 
 

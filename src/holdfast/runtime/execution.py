@@ -24,7 +24,7 @@ from holdfast.runtime.context import Frame, current, runner_here
 from holdfast.runtime.control import Diverged, Lost, Released, Unwind
 from holdfast.runtime.effects import Durable, Flow
 from holdfast.runtime.signals import Signal
-from holdfast.store.base import Receipt, Record, Unit, Write
+from holdfast.store.base import Create, Receipt, Record, Unit, Write
 
 if TYPE_CHECKING:
     from holdfast.runtime.committer import Ticket
@@ -240,13 +240,17 @@ class Execution:
     def submit(self, *writes: Write) -> Ticket | None:
         """Hand what rides along and `writes` to the committer as one unit; None if there is nothing at all."""
         with self._lock:
-            unit_writes = (*self._pending, *writes)
-            if not unit_writes:
-                return None
-            self._pending.clear()
-            ticket = self.engine.committer.submit(Unit(writes=unit_writes, fence=self.fence))
-            self._last_ticket = ticket
-            return ticket
+            pending, self._pending = self._pending, []
+            if writes and any(isinstance(write, Create) for write in pending):
+                # A unit that creates its workflow holds nothing but that workflow's own beginning.
+                self._hand_in(pending)
+                pending = []
+            unit_writes = (*pending, *writes)
+            return self._hand_in(unit_writes) if unit_writes else None
+
+    def _hand_in(self, writes: Sequence[Write]) -> Ticket:
+        self._last_ticket = self.engine.committer.submit(Unit(writes=tuple(writes), fence=self.fence))
+        return self._last_ticket
 
     def expect(self, ticket: Ticket) -> None:
         """Make the next barrier wait for a ticket that somebody else's unit created: the workflow's own creation."""
