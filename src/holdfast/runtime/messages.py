@@ -31,7 +31,7 @@ def send(engine: Engine, workflow_id: str, message: object, topic: str, key: str
         return
     message_id = key or (engine.step_scoped_id(frame, "send") if frame is not None else engine.ids.new())
     body = engine.codec.encode(message)
-    parcel = _parcel(engine, workflow_id, message_id, topic, body, None)
+    parcel = _parcel(engine, workflow_id, topic, body, key=message_id, sender_id=None)
     receipt = yield Durable(engine.committer.submit(Unit(writes=(Send(message=parcel),))))
     if receipt.results[0] is None:
         raise WorkflowNotFound(workflow_id)
@@ -46,7 +46,7 @@ def _send_recorded(execution: Execution, workflow_id: str, message: object, topi
         return
     message_id = key or f"{execution.workflow_id}:{operation.step_id}"
     body = execution.encode(operation, message, Any)
-    parcel = _parcel(engine, workflow_id, message_id, topic, body, execution.workflow_id)
+    parcel = _parcel(engine, workflow_id, topic, body, key=message_id, sender_id=execution.workflow_id)
     # The id is the same at every replay, so a crash between this commit and the checkpoint sends nothing twice.
     (status,) = yield from execution.write(Send(message=parcel))
     if status is None:
@@ -56,12 +56,10 @@ def _send_recorded(execution: Execution, workflow_id: str, message: object, topi
     execution.record(operation, output="null")
 
 
-def _parcel(  # noqa: PLR0917 - the fields of a message
-    engine: Engine, workflow_id: str, message_id: str, topic: str, body: str, sender_id: str | None
-) -> Message:
+def _parcel(engine: Engine, workflow_id: str, topic: str, body: str, *, key: str, sender_id: str | None) -> Message:
     return Message(
         workflow_id=workflow_id,
-        message_id=check_text("a message key", message_id),
+        message_id=check_text("a message key", key),
         topic=check_text("a topic", topic) if topic else "",
         body=body,
         sent_at=engine.clock.now(),

@@ -127,7 +127,7 @@ def _call_child(parent: Execution, call: Call, options: StartOptions, run_inline
         parent.record(operation, output=parent.encode(operation, ended.value, hint))
         return ended.value
     outcome = yield from _await_outcome(parent, operation, frame, workflow_id)
-    return (yield from _settle(parent, operation, workflow_id, outcome, hint, ended))
+    return (yield from _settle(parent, operation, workflow_id, outcome, hint=hint, ended=ended))
 
 
 def child_result(engine: Engine, workflow_id: str, hint: Any, timeout: float | None) -> Flow[Any]:
@@ -142,7 +142,7 @@ def child_result(engine: Engine, workflow_id: str, hint: Any, timeout: float | N
         return execution.value(recorded, hint)
     yield from execution.barrier()
     outcome = yield from _await_outcome(execution, operation, frame, workflow_id)
-    return (yield from _settle(execution, operation, workflow_id, outcome, hint, None))
+    return (yield from _settle(execution, operation, workflow_id, outcome, hint=hint, ended=None))
 
 
 def _await_outcome(execution: Execution, operation: Operation, frame: Frame, workflow_id: str) -> Flow[Outcome]:
@@ -159,8 +159,8 @@ def _await_outcome(execution: Execution, operation: Operation, frame: Frame, wor
     return (yield from wait_until_settled(execution, operation, frame, look, deadline=None, waits=waits))
 
 
-def _settle(  # noqa: PLR0917 - private; what an outcome is recorded from
-    execution: Execution, operation: Operation, workflow_id: str, outcome: Outcome, hint: Any, ended: Ended | None
+def _settle(
+    execution: Execution, operation: Operation, workflow_id: str, outcome: Outcome, *, hint: Any, ended: Ended | None
 ) -> Flow[Any]:
     """Record a child's outcome in the parent's journal and return or raise it."""
     if outcome.status is Status.CANCELLED:
