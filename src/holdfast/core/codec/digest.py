@@ -22,7 +22,9 @@ from holdfast.core.codec.scalars import SCALARS
 
 _SIZE = 8
 _SCALARS: dict[type, Callable[[Any], str]] = {scalar.kind: scalar.to_text for scalar in SCALARS}
-_FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodType)
+_FUNCTIONS = frozenset({FunctionType, BuiltinFunctionType, MethodType})
+_LARGE = 1024
+"""Bits of an integer that goes in as hexadecimal digits: those have no limit."""
 
 
 def digest(parts: tuple[object, ...]) -> str:
@@ -48,7 +50,7 @@ def _content(value: Any) -> Json:  # noqa: PLR0911 - one for each kind of value
         return [kind.__name__, _SCALARS[kind](value)]
     if kind in (set, frozenset):
         return ["set", sorted(_encoder.encode(_Canonical().tree(member)) for member in value)]
-    if isinstance(value, Enum):
+    if issubclass(kind, Enum):
         return [qualified_name(kind), value.name]
     if is_mapped_class(kind):
         return qualified_name(kind)  # reading a column may go to the database
@@ -57,9 +59,9 @@ def _content(value: Any) -> Json:  # noqa: PLR0911 - one for each kind of value
         return [qualified_name(kind), fields]
     if is_model_class(kind):
         return [qualified_name(kind), value.__dict__, value.__pydantic_extra__]
-    if isinstance(value, _FUNCTIONS):
+    if kind in _FUNCTIONS:
         return [kind.__name__, f"{value.__module__}:{value.__qualname__}"]
-    if isinstance(value, type):
+    if issubclass(kind, type):
         return ["type", qualified_name(value)]
     return qualified_name(kind)
 
@@ -75,23 +77,26 @@ class _Canonical:
 
     def tree(self, value: Any) -> Json:
         """Return the tree of a value; what contains itself, or is too deep, is cut off."""
-        if value is None or isinstance(value, str | float):
+        kind = type(value)
+        if value is None or issubclass(kind, str | float):
             return value
-        if isinstance(value, int):
-            return hex(value)
+        if issubclass(kind, int):
+            return value if int.bit_length(value) < _LARGE else hex(value)
         if id(value) in self._above or len(self._above) >= MAX_DEPTH:
-            return qualified_name(type(value))
+            return qualified_name(kind)
         self._above.add(id(value))
         try:
             return self._container(value)
+        except Exception:  # noqa: BLE001 - an object's own code may raise anything
+            return qualified_name(kind)
         finally:
             self._above.discard(id(value))
 
     def _container(self, value: Any) -> Json:
-        if isinstance(value, dict):
+        if issubclass(type(value), dict):
             pairs = [[_encoder.encode(self.tree(key)), self.tree(member)] for key, member in value.items()]
             return sorted(pairs, key=_first)
-        if isinstance(value, list | tuple):
+        if issubclass(type(value), list | tuple):
             return [self.tree(member) for member in value]
         described = _described(value)
         return described if isinstance(described, str) else self.tree(described)

@@ -21,6 +21,12 @@ _MAX_RECORDED = 50
 """Causes and members of groups that are recorded with one exception; a cycle of causes is cut off there."""
 _MAX_NOTES = 16
 _HEAP_TYPE = 1 << 9
+_FIELDS: dict[type[BaseException], tuple[str, ...]] = {
+    OSError: ("filename", "filename2"),
+    ImportError: ("name", "path"),
+    NameError: ("name",),
+    AttributeError: ("name",),
+}
 _NOTE = "Recorded traceback:\n"
 _NEVER_BUILT = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
@@ -75,6 +81,8 @@ class ExceptionForm:
 
     def _attributes(self, error: BaseException) -> dict[str, Json]:
         own = _safely(lambda: dict(BaseException.__getattribute__(error, "__dict__")), {})
+        kept = ((name, field.__get__(error)) for name, field in _interpreter_fields(type(error)))
+        own |= {name: value for name, value in kept if value is not None}
         written = {}
         for name, value in own.items():
             if type(name) is str and not name.startswith("_"):
@@ -102,9 +110,12 @@ class ExceptionForm:
                 args = (*args[:1], members)
             attributes = {name: self._untyped.read(tree) for name, tree in recorded.get("attributes", {}).items()}
             built = _restored(kind, args)
+            for name, field in _interpreter_fields(kind):
+                if name in attributes:
+                    field.__set__(built, attributes.pop(name))
             BaseException.__getattribute__(built, "__dict__").update(attributes)
             str(built)  # one that can't even be printed is of no use to anybody
-        except Exception:  # noqa: BLE001 - the class has changed, or needs more than was recorded
+        except (Exception, *_NEVER_BUILT):  # noqa: BLE001 - the class has changed, needs more, or is hostile
             return None
         return built
 
@@ -116,6 +127,11 @@ class ExceptionForm:
             if found is not None and "<locals>" not in name:
                 self._classes[name] = found
         return found
+
+
+def _interpreter_fields(kind: type[BaseException]) -> list[tuple[str, Any]]:
+    """Return what the interpreter keeps for a built-in exception beside its arguments, as descriptors."""
+    return [(name, vars(base)[name]) for base, names in _FIELDS.items() if issubclass(kind, base) for name in names]
 
 
 def _all_below(kind: type[BaseException]) -> list[type[BaseException]]:
