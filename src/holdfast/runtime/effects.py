@@ -89,6 +89,26 @@ class Offload:
 
 
 @dataclass(frozen=True, slots=True)
+class OffloadWhole(Offload):
+    """Call a blocking function off the event loop and wait for its end, also when the task is cancelled meanwhile.
+
+    What it does can't be taken back half-way, so the cancellation is raised at the task's next wait.
+    """
+
+    async def run_async(self) -> Any:
+        thread = asyncio.ensure_future(asyncio.to_thread(self.function))
+        task = asyncio.current_task()
+        while True:
+            try:
+                return await asyncio.shield(thread)
+            except asyncio.CancelledError:
+                if thread.done() or task is None:
+                    raise
+                await asyncio.wait([thread])
+                asyncio.get_running_loop().call_soon(task.cancel)
+
+
+@dataclass(frozen=True, slots=True)
 class Spawn:
     """Carry a flow out as a task of its own, which goes on if the one who waits for it is cancelled.
 

@@ -23,7 +23,7 @@ from holdfast.runtime.context import Frame, StepInfo, current, runner_here
 from holdfast.runtime.control import Lost
 from holdfast.runtime.databases import Database, SessionScope, current_scope
 from holdfast.runtime.definitions import TransactionDefinition
-from holdfast.runtime.effects import Flow, Offload, drive, drive_async
+from holdfast.runtime.effects import Flow, OffloadWhole, drive, drive_async
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.execution import Execution
 from holdfast.runtime.signals import Signal
@@ -53,7 +53,7 @@ def _flow(
 ) -> Flow[Any]:
     frame = current.get()
     if frame is None or frame.step is not None:
-        return (yield Offload(_Unrecorded(engine, definition, args, kwargs).run))
+        return (yield OffloadWhole(_Unrecorded(engine, definition, args, kwargs).run))
     execution = frame.execution
     compared = args[1:] if definition.is_method else args
     digest = engine.codec.digest(compared, kwargs)
@@ -67,7 +67,7 @@ def _flow(
         kind="transaction", name=definition.name, workflow_id=execution.workflow_id, step_id=operation.step_id
     ) as span:
         try:
-            value = yield Offload(call.run)
+            value = yield OffloadWhole(call.run)
         except Exception as error:
             span.failed(error, attempt=1)
             raise

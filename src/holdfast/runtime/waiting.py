@@ -58,14 +58,16 @@ def wait_until_settled(
             execution.check_here()
             execution.check_cancel(operation)
             with execution.waiting():
+                # None where others wait for this thread, else after a while without news.
+                if engine.clock.monotonic() >= patience_ends:
+                    _leave_memory(execution, frame, deadline, waits)
                 try:
                     heard = yield Await(execution.signal, _pause(execution, deadline, patience_ends))
                 except asyncio.CancelledError:
                     execution.check_cancel(operation)
                     raise
-                out_of_patience = not heard and engine.clock.monotonic() >= patience_ends
-                if out_of_patience and _may_suspend(execution, frame):
-                    raise Suspended(_earliest(deadline, execution.deadline_at), tuple(waits))
+                if not heard and engine.clock.monotonic() >= patience_ends:
+                    _leave_memory(execution, frame, deadline, waits)
 
 
 def timer(execution: Execution, operation: Operation, timeout: float | None) -> tuple[float | None, Operation | None]:
@@ -91,8 +93,11 @@ def _pause(execution: Execution, deadline: float | None, patience_ends: float) -
     return min(pause, config.poll)
 
 
-def _may_suspend(execution: Execution, frame: Frame) -> bool:
-    return execution.busy == 0 and not frame.foreign and execution.definition.options.suspend
+def _leave_memory(execution: Execution, frame: Frame, deadline: float | None, waits: Sequence[WaitOn]) -> None:
+    """Unwind the workflow, unless some branch of it is busy or would not come back from that."""
+    if execution.signal.is_set() or execution.busy > 0 or frame.foreign or not execution.definition.options.suspend:
+        return
+    raise Suspended(_earliest(deadline, execution.deadline_at), tuple(waits))
 
 
 def _earliest(*times: float | None) -> float | None:
