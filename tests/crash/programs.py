@@ -182,6 +182,29 @@ def slow() -> str:
     return dawdle()
 
 
+@transaction
+def pay_in(name: str) -> None:
+    cursor = connection().cursor()
+    cursor.execute("CREATE TABLE IF NOT EXISTS ledger (name TEXT)")
+    cursor.execute(f"INSERT INTO ledger VALUES ({placeholder()})", (name,))
+
+
+def placeholder() -> str:
+    return "?" if "sqlite" in os.environ.get("STORE", "sqlite") else "%s"
+
+
+@workflow
+def pays(name: str) -> str:
+    act(f"{name}-a")
+    pay_in(name)
+    return act(f"{name}-b")
+
+
+@workflow
+def greets() -> str:
+    return f"hello {recv('name')}"
+
+
 @workflow
 def poison() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
