@@ -13,8 +13,8 @@ import psycopg
 
 from holdfast.core.model import NewWorkflow, Status, WorkflowRecord
 from holdfast.store import rows
-from holdfast.store.base import Created, Finish, Release, SetAside, Suspend, Unit
-from holdfast.store.postgres.bulk import first_epoch, own_creation
+from holdfast.store.base import Created, Finish, Release, SetAside, Suspend
+from holdfast.store.postgres.bulk import Part, first_epoch
 from holdfast.store.postgres.sql import text_array
 
 Read = Callable[[], Any]
@@ -52,6 +52,8 @@ class Batch:
     """Of the workers to be taken over that are alive: what they run that is suspected."""
     news: set[str] = field(default_factory=set)
     ready: bool = False
+    woken: set[str] = field(default_factory=set)
+    """The suspended workflows that this transaction enqueued."""
     wakes: set[tuple[str, str, str]] = field(default_factory=set)
     """(target, kind, name) that may have come for somebody who waits."""
 
@@ -88,37 +90,37 @@ class Batch:
         """Tell what became of a creation."""
         return Created(existing=None if self.is_ours(new) else self.existing.get(new.workflow_id))
 
-    def accepts(self, unit: Unit) -> bool:
+    def accepts(self, part: Part) -> bool:
         """Tell whether the unit's fence holds, or its writes were committed already and only the reply was lost."""
-        if unit.fence is None:
+        if part.workflow_id is None:
             return True
-        own = own_creation(unit)
-        if own is not None and (own.workflow_id, own.request_id) in self.made:
-            return unit.fence.epoch == first_epoch(own)
-        if own is not None and not self.is_ours(own):
+        if part.own is not None:
+            if (part.own.workflow_id, part.own.request_id) in self.made:
+                return part.epoch == first_epoch(part.own)
+            if not self.is_ours(part.own):
+                return False
+        held = self._row(part.workflow_id)
+        if held is None or held.epoch != part.epoch:
             return False
-        held = self._row(unit.fence.workflow_id)
-        if held is None or held.epoch != unit.fence.epoch:
-            return False
-        return held.status is Status.RUNNING or self._was_applied(unit, held)
+        return held.status is Status.RUNNING or self._was_applied(part, held)
 
-    def cancel_requested(self, unit: Unit) -> bool:
+    def cancel_requested(self, part: Part) -> bool:
         """Tell whether the fenced workflow's cancellation was asked for."""
-        held = self._row(unit.fence.workflow_id) if unit.fence else None
+        held = None if part.workflow_id is None else self._row(part.workflow_id)
         return held is not None and held.cancel_at is not None
 
     def _row(self, workflow_id: str) -> Held | None:
-        found = self.existing.get(workflow_id)
-        if workflow_id not in self.held and found is not None:
+        held = self.held.get(workflow_id)
+        if held is None and (found := self.existing.get(workflow_id)) is not None:
             return Held(found.status, found.epoch, cancel_at=found.cancel_at)
-        return self.held.get(workflow_id)
+        return held
 
-    def _was_applied(self, unit: Unit, held: Held) -> bool:
+    def _was_applied(self, part: Part, held: Held) -> bool:
         """Tell whether the row stands as this unit left it: nobody but the epoch's holder can have brought it there."""
-        for write in unit.writes:
+        for write in part.unit.writes:
             match write:
                 case Finish(status=status, output=output, error=error):
-                    found = self.existing.get(unit.fence.workflow_id) if unit.fence else None
+                    found = self.existing.get(part.workflow_id or "")
                     return found is not None and (found.status, found.output, found.error) == (status, output, error)
                 case Suspend():
                     return held.status in {Status.SUSPENDED, Status.ENQUEUED}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -67,21 +68,55 @@ _OUTCOMES: Columns = {
     "output": text_array,
     "error": text_array,
 }
-_FINISHED: Columns = {"workflow_id": text_array, "epoch": number_array, "request_id": text_array, "status": text_array}
+_FINISHED: Columns = {
+    "workflow_id": text_array,
+    "epoch": number_array,
+    "held_status": text_array,
+    "request_id": text_array,
+    "status": text_array,
+}
 
 
-def own_creation(unit: Unit) -> NewWorkflow | None:
-    """Return the workflow that the unit creates and writes to, if it does."""
-    if unit.fence is not None:
+@dataclass(slots=True)
+class Part:
+    """A unit, with what has to be known of it again and again."""
+
+    unit: Unit
+    workflow_id: str | None
+    epoch: int
+    own: NewWorkflow | None
+    """The workflow that the unit creates and writes to."""
+    finish: Finish | None
+    creates: bool
+    is_plain: bool
+    """It has no other writes than Create, Record and Finish."""
+    held_status: str = Status.RUNNING.value
+    """What its workflow's row says while its checkpoints and its outcome are written."""
+
+    @classmethod
+    def of(cls, unit: Unit) -> Part:
+        """Look through a unit once."""
+        workflow_id, epoch = (None, 0) if unit.fence is None else (unit.fence.workflow_id, unit.fence.epoch)
+        own = finish = None
+        creates, is_plain = False, True
         for write in unit.writes:
-            if isinstance(write, Create) and write.workflow.workflow_id == unit.fence.workflow_id:
-                return write.workflow
-    return None
+            kind = type(write)
+            if kind is Record:
+                continue
+            if isinstance(write, Create):
+                creates = True
+                if write.workflow.workflow_id == workflow_id:
+                    own = write.workflow
+            elif isinstance(write, Finish):
+                finish = write
+            else:
+                is_plain = False
+        return cls(unit, workflow_id, epoch, own, finish, creates, is_plain)
 
-
-def finish_of(unit: Unit) -> Finish | None:
-    """Return the unit's Finish, if it has one."""
-    return next((write for write in unit.writes if isinstance(write, Finish)), None)
+    @property
+    def request_id(self) -> str | None:
+        """Names the creation that its writes belong to, if it is its own."""
+        return None if self.own is None else self.own.request_id
 
 
 def first_epoch(new: NewWorkflow) -> int:
@@ -93,117 +128,107 @@ class Plan:
     """What the units of a batch have in common, found in one pass over them."""
 
     def __init__(self, units: Sequence[Unit]) -> None:
-        self._fences = Counter(unit.fence.workflow_id for unit in units if unit.fence)
-        self._own = {id(unit): new for unit in units if (new := own_creation(unit))}
-        created = set()
-        plain = True
-        for unit in units:
-            for write in unit.writes:
-                if isinstance(write, Create):
-                    created.add(write.workflow.workflow_id)
-                elif not isinstance(write, Record | Finish):
-                    plain = False
-        self.creates = bool(created)
-        self.fenced = sorted(self._fences)
-        others = {unit.fence.workflow_id for unit in units if unit.fence and id(unit) not in self._own}
-        self.needs_no_answers = plain and created.isdisjoint(others)
+        self.parts = [Part.of(unit) for unit in units]
+        fences = Counter(part.workflow_id for part in self.parts if part.workflow_id is not None)
+        self.fenced = sorted(fences)
+        self.creates = any(part.creates for part in self.parts)
+        self.needs_no_answers = all(part.is_plain for part in self.parts) and not self._waits_for_creation()
         """Nothing has to be read before the commit: each statement can tell by itself which rows it may write."""
+        if self.needs_no_answers:
+            for part in self.parts:
+                if part.own is not None and part.finish is not None and fences[part.own.workflow_id] == 1:
+                    # Inserted as ended, which saves its row a second version.
+                    part.held_status = part.finish.status.value
 
-    def own(self, unit: Unit) -> NewWorkflow | None:
-        """Return the workflow that the unit creates and writes to, if it does."""
-        return self._own.get(id(unit))
+    def _waits_for_creation(self) -> bool:
+        """Tell whether a unit relies on a workflow that another unit of the batch creates."""
+        if not self.creates:
+            return False
+        created = {
+            write.workflow.workflow_id
+            for part in self.parts
+            if part.creates
+            for write in part.unit.writes
+            if isinstance(write, Create)
+        }
+        return any(part.own is None and part.workflow_id in created for part in self.parts)
 
-    def create_rows(self, units: Iterable[Unit]) -> tuple[list[Row], list[Row]]:
-        """Return the rows of workflow_info and of workflows for all creations in the units, by id."""
-        infos: list[Row] = []
-        workflows: list[Row] = []
-        for unit in units:
-            for write in unit.writes:
+
+def create_rows(parts: Iterable[Part]) -> tuple[list[Row], list[Row]]:
+    """Return the rows of workflow_info and of workflows for all creations, by id."""
+    infos: list[Row] = []
+    workflows: list[Row] = []
+    for part in parts:
+        if part.creates:
+            for write in part.unit.writes:
                 if isinstance(write, Create):
-                    infos.append(self._info(unit, write.workflow))
-                    workflows.append(self._workflow(unit, write.workflow))
-        # In one order everywhere: two processes that create the same ids would else wait for one another.
-        infos.sort(key=_first)
-        workflows.sort(key=_first)
-        return infos, workflows
+                    infos.append(_info(part, write.workflow))
+                    workflows.append(_workflow(part, write.workflow))
+    # In one order everywhere: two processes that create the same ids would else wait for one another.
+    infos.sort(key=_first)
+    workflows.sort(key=_first)
+    return infos, workflows
 
-    def record_rows(self, units: Iterable[Unit]) -> list[Row]:
-        """Return the journal's new rows, with the fence of each."""
-        found: list[Row] = []
-        for unit in units:
-            if unit.fence is not None:
-                fence = (unit.fence.epoch, self._held_status(unit), self._request_id(unit))
-                workflow_id = unit.fence.workflow_id
-                found += [
-                    fence + checkpoint_values(workflow_id, write.checkpoint)
-                    for write in unit.writes
-                    if isinstance(write, Record)
-                ]
-        return found
 
-    def finish_rows(self, units: Iterable[Unit]) -> tuple[list[Row], list[Row]]:
-        """Return the rows of outcomes, and those of workflows that have to be updated for them."""
-        outcomes: list[Row] = []
-        updates: list[Row] = []
-        for unit in units:
-            finish = finish_of(unit)
-            if finish is None or unit.fence is None:
-                continue
-            workflow_id, epoch = unit.fence.workflow_id, unit.fence.epoch
-            request_id, status = self._request_id(unit), finish.status.value
-            held = self._held_status(unit)
-            outcomes.append((workflow_id, epoch, held, request_id, status, finish.output, finish.error))
-            if held != status:
-                updates.append((workflow_id, epoch, request_id, status))
-        return outcomes, updates
+def record_rows(parts: Iterable[Part]) -> list[Row]:
+    """Return the journal's new rows, with the fence of each."""
+    return [
+        (part.epoch, part.held_status, part.request_id, *checkpoint_values(part.workflow_id, write.checkpoint))
+        for part in parts
+        if part.workflow_id is not None
+        for write in part.unit.writes
+        if isinstance(write, Record)
+    ]
 
-    def _held_status(self, unit: Unit) -> str:
-        """Return the status that the unit's workflow has when its checkpoints and outcome are written.
 
-        One that is created and ended by the same unit is inserted as ended, which saves its row a second version.
-        """
-        if self.needs_no_answers and unit.fence and self._fences[unit.fence.workflow_id] == 1 and self.own(unit):
-            finish = finish_of(unit)
-            if finish is not None:
-                return finish.status.value
-        return Status.RUNNING.value
+def finish_rows(parts: Iterable[Part]) -> tuple[list[Row], list[Row]]:
+    """Return the rows of outcomes, and those of workflows that have to be updated for them."""
+    outcomes: list[Row] = []
+    updates: list[Row] = []
+    for part in parts:
+        if part.finish is None or part.workflow_id is None:
+            continue
+        status, request_id, finish = part.finish.status.value, part.request_id, part.finish
+        row = (part.workflow_id, part.epoch, part.held_status, request_id, status, finish.output, finish.error)
+        outcomes.append(row)
+        if part.held_status != status:
+            updates.append((part.workflow_id, part.epoch, part.held_status, request_id, status))
+    return outcomes, updates
 
-    def _request_id(self, unit: Unit) -> str | None:
-        own = self.own(unit)
-        return own.request_id if own else None
 
-    def _info(self, unit: Unit, new: NewWorkflow) -> Row:
-        is_own = self.own(unit) is new
-        return (
-            new.workflow_id,
-            new.version,
-            new.input,
-            new.input_digest,
-            new.request_id,
-            new.parent_id,
-            new.created_at,
-            new.deadline_at,
-            new.traceparent,
-            unit.fence.workflow_id if unit.fence and not is_own else None,
-            unit.fence.epoch if unit.fence and not is_own else None,
-        )
+def _info(part: Part, new: NewWorkflow) -> Row:
+    is_own = part.own is new
+    return (
+        new.workflow_id,
+        new.version,
+        new.input,
+        new.input_digest,
+        new.request_id,
+        new.parent_id,
+        new.created_at,
+        new.deadline_at,
+        new.traceparent,
+        None if is_own else part.workflow_id,
+        None if is_own or part.workflow_id is None else part.epoch,
+    )
 
-    def _workflow(self, unit: Unit, new: NewWorkflow) -> Row:
-        if new.owner is None:
-            status = Status.ENQUEUED.value
-        else:
-            status = self._held_status(unit) if self.own(unit) is new else Status.RUNNING.value
-        return (
-            new.workflow_id,
-            new.request_id,
-            new.name,
-            status,
-            new.owner if status == Status.RUNNING.value else None,
-            first_epoch(new),
-            new.wake_at,
-            new.queue,
-            new.priority,
-        )
+
+def _workflow(part: Part, new: NewWorkflow) -> Row:
+    if new.owner is None:
+        status = Status.ENQUEUED.value
+    else:
+        status = part.held_status if part.own is new else Status.RUNNING.value
+    return (
+        new.workflow_id,
+        new.request_id,
+        new.name,
+        status,
+        new.owner if status == Status.RUNNING.value else None,
+        first_epoch(new),
+        new.wake_at,
+        new.queue,
+        new.priority,
+    )
 
 
 def create(run: Run, infos: Sequence[Row], workflows: Sequence[Row], now: float | None) -> psycopg.Cursor[Any]:

@@ -15,19 +15,22 @@ from typing import Any
 
 import psycopg
 
-from holdfast.core.model import Fence, Kind, Status
+from holdfast.core.model import Fence, Kind, NewWorkflow, Status
 from holdfast.store.base import (
     Append,
     Cancel,
     Claim,
     Committed,
     Create,
+    Created,
     Decide,
     Finish,
     PutEvent,
     Receipt,
+    Release,
     Resume,
     Send,
+    SetAside,
     Suspend,
     TakeOver,
     Unit,
@@ -35,9 +38,13 @@ from holdfast.store.base import (
 )
 from holdfast.store.postgres import bulk
 from holdfast.store.postgres.batch import Batch, Held, Read, nothing
+from holdfast.store.postgres.bulk import Part
 from holdfast.store.postgres.sql import Columns, columns, text_array
 
 Handler = Callable[[Batch, Fence | None, Any], Read]
+_NO_READS: Sequence[Read] = ()
+"""For a unit that stands and was written in bulk: its writes have no results to be read."""
+_ENDS = (Finish, Suspend, Release, SetAside)
 _WAKES: Columns = {"target_id": text_array, "kind": text_array, "name": text_array}
 
 
@@ -45,29 +52,26 @@ class Commit:
     """One try to write one batch of units."""
 
     def __init__(self, batch: Batch, units: Sequence[Unit], handlers: Mapping[type, Handler]) -> None:
-        self._batch, self._units, self._handlers = batch, units, handlers
+        self._batch, self._handlers = batch, handlers
         self._plan = bulk.Plan(units)
-        self._takers: set[str] = set()
+        self._takers: list[str] = []
         """Workers that take or create workflows for themselves."""
 
     def write(self) -> Committed:
         """Write and commit, in one round trip where that is possible."""
         with self._batch.connection.pipeline():
             receipts = self._write_blindly() if self._plan.needs_no_answers else self._write_knowingly()
-        for unit, receipt in zip(self._units, receipts, strict=True):
-            if receipt.accepted:
-                self._tell(unit, receipt)
         return Committed(receipts=receipts, news=frozenset(self._batch.news), ready=self._batch.ready)
 
     def _write_blindly(self) -> list[Receipt]:
-        batch, plan, units = self._batch, self._plan, self._units
+        batch, plan, parts = self._batch, self._plan, self._plan.parts
         batch.run("begin")
         self._lock_workers()
         locked = batch.run("lock_workflows", workflow_ids=text_array(plan.fenced)) if plan.fenced else None
-        made = bulk.create(batch.run, *plan.create_rows(units), now=batch.clock_now) if plan.creates else None
-        bulk.record(batch.run, plan.record_rows(units))
-        bulk.finish(batch.run, *plan.finish_rows(units), now=batch.clock_now)
-        woken = self._wake(units)
+        made = bulk.create(batch.run, *bulk.create_rows(parts), now=batch.clock_now) if plan.creates else None
+        bulk.record(batch.run, bulk.record_rows(parts))
+        bulk.finish(batch.run, *bulk.finish_rows(parts), now=batch.clock_now)
+        woken = self._wake(parts)
         strays = self._release_strays()
         batch.run("commit")
         if locked is not None:
@@ -75,65 +79,63 @@ class Commit:
         if made is not None:
             batch.made.update(made)
         self._learn_ready(woken, strays)
-        batch.look_up(self._doubtful(units))
-        return [self._receipt(unit, [nothing] * len(unit.writes) if batch.accepts(unit) else None) for unit in units]
+        batch.look_up(self._doubtful(parts))
+        return [self._receipt(part, _NO_READS if batch.accepts(part) else None) for part in parts]
 
     def _write_knowingly(self) -> list[Receipt]:
-        batch, plan, units = self._batch, self._plan, self._units
+        batch, parts = self._batch, self._plan.parts
         batch.run("begin")
         self._lock_workers()
         self._lock_workflows()
         self._create_in_turn()
-        batch.look_up(self._doubtful(units))
-        standing = [unit for unit in units if batch.accepts(unit)]
-        bulk.record(batch.run, plan.record_rows(standing))
-        reads = {id(unit): [self._apply(unit, write) for write in unit.writes] for unit in standing}
-        bulk.finish(batch.run, *plan.finish_rows(standing), now=batch.now)
+        batch.look_up(self._doubtful(parts))
+        standing = [part for part in parts if batch.accepts(part)]
+        bulk.record(batch.run, bulk.record_rows(standing))
+        reads = {id(part): [self._apply(part.unit, write) for write in part.unit.writes] for part in standing}
+        bulk.finish(batch.run, *bulk.finish_rows(standing), now=batch.now)
         woken = self._wake(standing)
         strays = self._release_strays()
         batch.run("commit")
         self._learn_ready(woken, strays)
-        return [self._receipt(unit, reads.get(id(unit))) for unit in units]
+        return [self._receipt(part, reads.get(id(part))) for part in parts]
 
     def _lock_workers(self) -> None:
-        takers = self._takers
-        for write in self._writes():
-            match write:
-                case Create(workflow=new) if new.owner is not None:
-                    takers.add(new.owner)
-                case Claim(worker_id=worker_id):
-                    takers.add(worker_id)
-                case TakeOver(worker_id=worker_id) if worker_id not in self._batch.suspects:
-                    for (suspect_id,) in self._batch.run("suspect_of_worker", worker_id=worker_id):
-                        self._batch.suspects[worker_id] = suspect_id
-                case _:
-                    pass
+        batch = self._batch
+        takers = {new.owner for new in _creations(self._plan.parts) if new.owner is not None}
+        for write in self._other_writes():
+            if isinstance(write, Claim):
+                takers.add(write.worker_id)
+            elif isinstance(write, TakeOver) and write.worker_id not in batch.suspects:
+                batch.suspects.update(
+                    (write.worker_id, suspect_id)
+                    for (suspect_id,) in batch.run("suspect_of_worker", worker_id=write.worker_id)
+                )
+        self._takers = sorted(takers)
         if takers:
-            locked = self._batch.run("lock_workers", worker_ids=text_array(sorted(takers)))
+            locked = batch.run("lock_workers", worker_ids=text_array(self._takers))
             if not self._plan.needs_no_answers:
-                self._batch.workers.update(locked)
+                batch.workers.update(locked)
 
     def _lock_workflows(self) -> None:
         batch = self._batch
         wanted = set(self._plan.fenced)
-        targets: set[str] = set()
-        for write in self._writes():
+        targets = {part.workflow_id for part in self._plan.parts if part.workflow_id is not None and part.finish}
+        for write in self._other_writes():
             match write:
                 case Send(message=message) | Decide(message=message):
                     wanted.add(message.workflow_id)
-                case PutEvent(workflow_id=workflow_id):
-                    targets.add(workflow_id)
                 case Append(workflow_id=workflow_id) | Resume(workflow_id=workflow_id):
                     wanted.add(workflow_id)
                 case Suspend(waits=waits):
                     wanted.update(wait.workflow_id for wait in waits)
-                case Cancel(workflow_id=workflow_id):
-                    targets.update(row[0] for row in batch.run("descendants", workflow_id=workflow_id))
                 case TakeOver(worker_id=worker_id):
                     wanted.update(row[0] for row in batch.run("running_of_worker", worker_id=worker_id))
+                case PutEvent(workflow_id=workflow_id):
+                    targets.add(workflow_id)
+                case Cancel(workflow_id=workflow_id):
+                    targets.update(row[0] for row in batch.run("descendants", workflow_id=workflow_id))
                 case _:
                     pass
-        targets.update(unit.fence.workflow_id for unit in self._units if unit.fence and bulk.finish_of(unit))
         if targets:
             wanted.update(row[0] for row in batch.run("waiters", target_ids=text_array(sorted(targets))))
         batch.lock_workflows(wanted | targets)
@@ -144,80 +146,99 @@ class Commit:
 
     def _create_in_turn(self) -> None:
         """Create what stands by itself first, then what those workflows' fences guard in turn."""
-        waiting = [unit for unit in self._units if any(isinstance(write, Create) for write in unit.writes)]
+        batch = self._batch
+        waiting = [part for part in self._plan.parts if part.creates]
         while waiting:
-            ready = [unit for unit in waiting if self._plan.own(unit) or self._batch.accepts(unit)]
+            ready = [part for part in waiting if part.own is not None or batch.accepts(part)]
             if not ready:
                 return
-            made = bulk.create(self._batch.run, *self._plan.create_rows(ready), now=self._batch.now)
-            self._batch.made.update(made)
-            self._batch.look_up(self._doubtful(ready))
+            batch.made.update(bulk.create(batch.run, *bulk.create_rows(ready), now=batch.now))
+            batch.look_up(self._doubtful(ready))
             for new in _creations(ready):
-                if (new.workflow_id, new.request_id) in self._batch.made and new.owner is not None:
-                    self._batch.held[new.workflow_id] = Held(Status.RUNNING, bulk.first_epoch(new), new.owner)
-            waiting = [unit for unit in waiting if unit not in ready]
+                if (new.workflow_id, new.request_id) in batch.made and new.owner is not None:
+                    batch.held[new.workflow_id] = Held(Status.RUNNING, bulk.first_epoch(new), new.owner)
+            waiting = [part for part in waiting if part not in ready]
 
-    def _doubtful(self, units: Sequence[Unit]) -> set[str]:
+    def _doubtful(self, parts: Sequence[Part]) -> set[str]:
         """Return the workflows that may show that this batch was committed before, or that an id is taken."""
         batch = self._batch
-        doubtful = {new.workflow_id for new in _creations(units) if (new.workflow_id, new.request_id) not in batch.made}
-        for unit in units:
-            held = batch.held.get(unit.fence.workflow_id) if unit.fence else None
-            if held is not None and held.status.is_terminal and bulk.finish_of(unit):
-                doubtful.add(unit.fence.workflow_id)  # type: ignore[union-attr]  # it has one, or nothing would be held
+        doubtful = {new.workflow_id for new in _creations(parts) if (new.workflow_id, new.request_id) not in batch.made}
+        for part in parts:
+            if part.finish is not None and part.workflow_id in batch.held:
+                held = batch.held[part.workflow_id]
+                if held.status is not Status.RUNNING and held.status.is_terminal:
+                    doubtful.add(part.workflow_id)
         return doubtful - batch.existing.keys()
 
     def _apply(self, unit: Unit, write: Write) -> Read:
         handler = self._handlers.get(type(write))
         return handler(self._batch, unit.fence, write) if handler else nothing
 
-    def _wake(self, units: Sequence[Unit]) -> psycopg.Cursor[Any] | None:
-        batch = self._batch
-        for unit in units:
-            if unit.fence and bulk.finish_of(unit):
-                batch.wakes.add((unit.fence.workflow_id, Kind.RESULT.value, ""))
+    def _wake(self, parts: Sequence[Part]) -> psycopg.Cursor[Any] | None:
+        batch, result = self._batch, Kind.RESULT.value
+        batch.wakes.update(
+            (part.workflow_id, result, "") for part in parts if part.finish is not None and part.workflow_id is not None
+        )
         if not batch.wakes:
             return None
-        return batch.run("wake_workflows", now=batch.clock_now, **columns(_WAKES, sorted(batch.wakes)))
+        return batch.run("wake_workflows", now=batch.clock_now, **columns(_WAKES, list(batch.wakes)))
 
     def _release_strays(self) -> psycopg.Cursor[Any] | None:
         if not self._takers:
             return None
-        return self._batch.run("release_strays", worker_ids=text_array(sorted(self._takers)))
+        return self._batch.run("release_strays", worker_ids=text_array(self._takers))
 
-    def _learn_ready(self, *enqueued: psycopg.Cursor[Any] | None) -> None:
-        if any(cursor is not None and cursor.fetchone() for cursor in enqueued):
+    def _learn_ready(self, woken: psycopg.Cursor[Any] | None, strays: psycopg.Cursor[Any] | None) -> None:
+        if woken is not None:
+            self._batch.woken.update(workflow_id for (workflow_id,) in woken)
+        if self._batch.woken or (strays is not None and strays.fetchone()):
             self._batch.ready = True
 
-    def _receipt(self, unit: Unit, reads: Sequence[Read] | None) -> Receipt:
-        batch = self._batch
+    def _receipt(self, part: Part, reads: Sequence[Read] | None) -> Receipt:
+        """Say what became of a unit: refused without `reads`, else their results."""
+        batch, writes = self._batch, part.unit.writes
         if reads is None:
-            own = self._plan.own(unit)
-            return Receipt(accepted=False, results=() if own is None else (batch.created(own),))
-        results = tuple(
-            batch.created(write.workflow) if isinstance(write, Create) else read()
-            for write, read in zip(unit.writes, reads, strict=True)
-        )
-        return Receipt(accepted=True, results=results, cancel_requested=batch.cancel_requested(unit))
+            return Receipt(accepted=False, results=() if part.own is None else (batch.created(part.own),))
+        results = [read() for read in reads] or [None] * len(writes)
+        if part.creates:
+            for place, write in enumerate(writes):
+                if isinstance(write, Create):
+                    results[place] = self._created(write.workflow)
+        if part.finish is not None and part.workflow_id is not None:
+            batch.news.add(part.workflow_id)
+        return Receipt(accepted=True, results=tuple(results), cancel_requested=batch.cancel_requested(part))
 
-    def _tell(self, unit: Unit, receipt: Receipt) -> None:
-        """Note who should hear of the bulk writes of a unit that stands."""
-        for write, result in zip(unit.writes, receipt.results, strict=True):
-            match write:
-                case Create(workflow=new) if new.owner is None and result.existing is None:
-                    self._batch.ready = self._batch.ready or self._may_be_due(new.wake_at)
-                case Finish() if unit.fence:
-                    self._batch.news.add(unit.fence.workflow_id)
-                case _:
-                    pass
+    def _created(self, new: NewWorkflow) -> Created:
+        batch = self._batch
+        created = batch.created(new)
+        if created.existing is None and new.owner is None:
+            # Without a test's clock nobody has asked for the time: a hint too many costs little.
+            is_delayed = new.wake_at is not None and batch.clock_now is not None and new.wake_at > batch.clock_now
+            batch.ready = batch.ready or not is_delayed
+        return created
 
-    def _may_be_due(self, wake_at: float | None) -> bool:
-        # Without a test's clock nobody has asked for the time: a hint too many costs little.
-        return wake_at is None or self._batch.clock_now is None or wake_at <= self._batch.clock_now
-
-    def _writes(self) -> Iterator[Write]:
-        return (write for unit in self._units for write in unit.writes)
+    def _other_writes(self) -> Iterator[Write]:
+        return (write for part in self._plan.parts if not part.is_plain for write in part.unit.writes)
 
 
-def _creations(units: Sequence[Unit]) -> Iterator[Any]:
-    return (write.workflow for unit in units for write in unit.writes if isinstance(write, Create))
+def in_turns(units: Sequence[Unit]) -> Iterator[Sequence[Unit]]:
+    """Split a batch where a unit comes after one that may end the right it relies on; nearly always there is no such.
+
+    Whether the later one stands is known only once the earlier one is written, so that they can't share a transaction.
+    """
+    ended: set[Fence] = set()
+    start = 0
+    for place, unit in enumerate(units):
+        if unit.fence is None:
+            continue
+        if unit.fence in ended:
+            yield units[start:place]
+            start = place
+            ended.clear()
+        if any(isinstance(write, _ENDS) for write in unit.writes):
+            ended.add(unit.fence)
+    yield units[start:]
+
+
+def _creations(parts: Sequence[Part]) -> Iterator[NewWorkflow]:
+    return (write.workflow for part in parts if part.creates for write in part.unit.writes if isinstance(write, Create))

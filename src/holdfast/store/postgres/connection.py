@@ -43,6 +43,7 @@ WRITE_SETTINGS: Mapping[str, str] = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    "enable_bitmapscan": "off",
     "jit": "off",
 }
 USER_SETTINGS: Mapping[str, str] = {"idle_in_transaction_session_timeout": "0"}

@@ -50,7 +50,7 @@ def put_message(batch: Batch, message: Message) -> Read:
             return None
         if row[1]:
             batch.news.add(message.workflow_id)
-        return Status(row[0])
+        return Status.ENQUEUED if message.workflow_id in batch.woken else Status(row[0])
 
     return read
 

@@ -37,16 +37,30 @@ def lock_key(*names: str) -> int:
 
 
 def text_array(values: Iterable[str | None]) -> str:
-    """Write a text[]. The driver does the same for lists, five times slower: it is most of what a commit costs here."""
-    quoted = [
-        "NULL" if value is None else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' for value in values
-    ]
-    return "{" + ",".join(quoted) + "}"
+    """Write a text[]. The driver's own lists take many times as long, which would be most of what a commit costs here.
+
+    A NUL character, which PostgreSQL's text can't hold, stays in, so that the driver refuses it.
+    """
+    wanted = list(values)
+    if not any(value is not None for value in wanted):
+        return "{" + ",".join(["NULL"] * len(wanted)) + "}"
+    try:
+        joined = "\0".join(wanted)  # type: ignore[arg-type]  # None is what the except is for
+    except TypeError:
+        return "{" + ",".join(["NULL" if value is None else _quoted(value) for value in wanted]) + "}"
+    if joined.count("\0") != len(wanted) - 1:
+        return "{" + ",".join([_quoted(value or "") for value in wanted]) + "}"
+    # All values at once: a few passes in C.
+    return "{" + _quoted(joined).replace("\0", '","') + "}"
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def number_array(values: Iterable[float | None]) -> str:
     """Write an int[] or float8[], without loss."""
-    return "{" + ",".join(["NULL" if value is None else repr(value) for value in values]) + "}"
+    return "{" + ",".join(map(repr, values)).replace("None", "NULL") + "}"
 
 
 def columns(kinds: Columns, rows: Sequence[Sequence[Any]]) -> dict[str, str]:

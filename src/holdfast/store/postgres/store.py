@@ -28,7 +28,7 @@ from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.store.base import Committed, Conflict, Listener, StoreTransaction, Unit, WorkerLock
 from holdfast.store.postgres import reads
 from holdfast.store.postgres.batch import Batch
-from holdfast.store.postgres.commit import Commit
+from holdfast.store.postgres.commit import Commit, in_turns
 from holdfast.store.postgres.connection import HINT_SETTINGS, USER_SETTINGS, WRITE_SETTINGS, Connector, Pool, Session
 from holdfast.store.postgres.faults import is_server_lost, user_errors
 from holdfast.store.postgres.handlers import HANDLERS
@@ -125,6 +125,16 @@ class PostgresStore:
     def commit(self, units: Sequence[Unit]) -> Committed:
         """Write a batch; see the protocol."""
         self._require_open()
+        turns = [self._commit_turn(turn) for turn in in_turns(units)]
+        if len(turns) == 1:
+            return turns[0]
+        return Committed(
+            receipts=[receipt for turn in turns for receipt in turn.receipts],
+            news=frozenset().union(*(turn.news for turn in turns)),
+            ready=any(turn.ready for turn in turns),
+        )
+
+    def _commit_turn(self, units: Sequence[Unit]) -> Committed:
         for tries in range(CONFLICT_TRIES):
             try:
                 return self._try_commit(units)

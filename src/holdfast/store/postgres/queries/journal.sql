@@ -20,7 +20,7 @@ FROM unnest(
     workflow_id, step_id, branch, name, kind, seq, digest, output, error, attempts, attempt_errors, started_at, finished_at
 )
 JOIN {schema}.workflows AS w ON w.id = r.workflow_id AND w.epoch = r.epoch AND w.status = r.held_status
-LEFT JOIN {schema}.workflow_info AS i ON i.id = r.workflow_id AND r.request_id IS NOT NULL
+LEFT JOIN {schema}.workflow_info AS i ON i.id = CASE WHEN r.request_id IS NOT NULL THEN r.workflow_id END
 WHERE r.request_id IS NULL OR i.request_id = r.request_id
 ON CONFLICT (workflow_id, step_id) DO NOTHING;
 

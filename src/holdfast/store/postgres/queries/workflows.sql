@@ -46,18 +46,20 @@ FROM unnest(
     %(status)s::text[], %(output)s::text[], %(error)s::text[]
 ) AS r (workflow_id, epoch, held_status, request_id, status, output, error)
 JOIN {schema}.workflows AS w ON w.id = r.workflow_id AND w.epoch = r.epoch AND w.status = r.held_status
-LEFT JOIN {schema}.workflow_info AS i ON i.id = r.workflow_id AND r.request_id IS NOT NULL
+LEFT JOIN {schema}.workflow_info AS i ON i.id = CASE WHEN r.request_id IS NOT NULL THEN r.workflow_id END
 WHERE r.request_id IS NULL OR i.request_id = r.request_id
 ON CONFLICT (id) DO NOTHING;
 
 -- name: finish_workflows
+-- The status that is expected comes as a value: a constant would let the planner read the index of all that is running.
 WITH ended AS (
     UPDATE {schema}.workflows AS w
     SET status = r.status, owner = NULL, wake_at = NULL, crashes = 0
-    FROM unnest(%(workflow_id)s::text[], %(epoch)s::int[], %(request_id)s::text[], %(status)s::text[])
-        AS r (workflow_id, epoch, request_id, status)
-    LEFT JOIN {schema}.workflow_info AS i ON i.id = r.workflow_id AND r.request_id IS NOT NULL
-    WHERE w.id = r.workflow_id AND w.epoch = r.epoch AND w.status = 'running'
+    FROM unnest(
+        %(workflow_id)s::text[], %(epoch)s::int[], %(held_status)s::text[], %(request_id)s::text[], %(status)s::text[]
+    ) AS r (workflow_id, epoch, held_status, request_id, status)
+    LEFT JOIN {schema}.workflow_info AS i ON i.id = CASE WHEN r.request_id IS NOT NULL THEN r.workflow_id END
+    WHERE w.id = r.workflow_id AND w.epoch = r.epoch AND w.status = r.held_status
         AND (r.request_id IS NULL OR i.request_id = r.request_id)
     RETURNING w.id
 )
