@@ -50,7 +50,13 @@ OPTIONAL = {
     "agents", "fastapi", "jinja2", "langchain", "langchain_core", "langgraph", "mcp", "opentelemetry", "psycopg",
     "psycopg_pool", "pydantic", "pydantic_ai", "sqlalchemy", "starlette", "uvicorn",
 }  # fmt: skip
-NEEDS_OPTIONAL = ("holdfast.store.postgres", "holdfast.telemetry", "holdfast.agents", "holdfast.web")
+NEEDS_OPTIONAL = (
+    "holdfast.agents",
+    "holdfast.approvals.pages",
+    "holdfast.store.postgres",
+    "holdfast.telemetry",
+    "holdfast.web",
+)
 
 PUBLIC_PACKAGES = (
     "holdfast.agents",

@@ -52,6 +52,8 @@ class Holdfast:
     ) -> None:
         self.config = config or Config()
         self.codec = Codec(max_bytes=self.config.max_payload, payload_codec=payload_codec)
+        self.extensions: dict[type[Any], Any] = {}
+        """What was built on this application and its workflows find there, by class."""
         self._store = open_store(url)
         self._other_urls = dict(databases or {})
         self._tracer = tracer
@@ -80,6 +82,7 @@ class Holdfast:
                 codec=self.codec,
                 tracer=self._tracer or default_tracer(),
                 databases=others,
+                extensions=self.extensions,
             )
             if loop is not None:
                 engine.loops.adopt(loop)

@@ -51,8 +51,11 @@ class Engine:
         ids: Ids | None = None,
         tracer: Tracer | None = None,
         databases: Mapping[str, Database] | None = None,
+        extensions: dict[type[Any], Any] | None = None,
     ) -> None:
         self.store = store
+        self.extensions = {} if extensions is None else extensions
+        """What is built on the engine and its workflows must find, by class: the application's approvals."""
         self._databases: dict[str | None, Database] = {None: StoreDatabase(store)}
         self._databases.update(databases or {})
         self.definitions = definitions
