@@ -19,16 +19,27 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def make_store(request: pytest.FixtureRequest) -> Callable[..., Store]:
+def dialect(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, dialect: str) -> str:
+    """The URL of an empty database of the test's own."""
+    url: str = request.getfixturevalue(f"{dialect}_url")
+    return url
+
+
+@pytest.fixture
+def make_store(dialect: str, database_url: str) -> Callable[..., Store]:
     """Make a store on the test's own database; any number of them share it."""
-    dialect = request.param
     try:
         module = importlib.import_module(f"holdfast.store.{dialect}.store")
     except ModuleNotFoundError as error:
         pytest.skip(f"there is no {dialect} store here: {error}")
-    url = request.getfixturevalue(f"{dialect}_url")
     store_type = getattr(module, _STORES[dialect])
-    return lambda **options: store_type(url, **options)
+    return lambda **options: store_type(database_url, **options)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from holdfast.core.model import Approval, AuditEntry, Status
-from holdfast.store.base import AddLink, AskApproval, Audit, Decide, Received, Unit
+from holdfast.store.base import AddLink, AskApproval, Audit, Received, Unit
 from tests.conformance.kit import START, Bench, approval, decide, for_message, next_epoch, receive
 
 
@@ -156,7 +156,7 @@ def test_approvals_are_listed_newest_first(bench: Bench) -> None:
 def test_concurrent_decisions_have_one_winner(bench: Bench, round_: int) -> None:
     wanted = asked(bench)
     stores = [bench.reopen() for _ in range(4)]
-    results: dict[int, Decide] = {}
+    results: dict[int, Approval] = {}
 
     def decide_from(number: int) -> None:
         decision = decide(wanted, by=f"person-{number}")

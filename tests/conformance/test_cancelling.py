@@ -81,6 +81,18 @@ def test_the_first_request_keeps_its_time(bench: Bench) -> None:
     assert bench.get("one").cancel_at == START
 
 
+def test_a_worker_is_told_what_it_should_cancel(bench: Bench) -> None:
+    for name in ("one", "two"):
+        bench.start(name, owner="w1")
+    bench.start("three", owner="w2")
+    bench.finish(bench.start("four", owner="w1"))
+    for name in ("one", "three", "four"):
+        bench.write(Cancel(workflow_id=name))
+    assert bench.store.cancelled_by_others("w1") == ["one"]
+    assert bench.store.cancelled_by_others("w2") == ["three"]
+    assert bench.store.cancelled_by_others("w3") == []
+
+
 def test_descendants_in_every_status_are_cancelled_too(bench: Bench) -> None:
     bench.start("root")
     bench.start("running", parent_id="root")

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from holdfast.core.model import Fence, Status
+from holdfast.core.model import Fence, Status, WorkerRecord
 from holdfast.store.base import (
     Claim,
     Create,
@@ -33,8 +33,8 @@ def crash(bench: Bench, worker_id: str, limit: int = 3) -> list[str]:
 
 
 def suspect_of(bench: Bench, worker_id: str) -> str | None:
-    [row] = [row for row in bench.ask(Heartbeat(worker_id=worker_id, lease_seconds=30)) if row.worker_id == worker_id]
-    return row.suspect_id
+    living: list[WorkerRecord] = bench.ask(Heartbeat(worker_id=worker_id, lease_seconds=30))
+    return {each.worker_id: each.suspect_id for each in living}[worker_id]
 
 
 def test_claiming_gives_the_workflow_to_the_worker_in_a_new_epoch(bench: Bench) -> None:

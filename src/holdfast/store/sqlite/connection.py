@@ -29,17 +29,42 @@ _DARWIN_PRAGMAS = ("PRAGMA fullfsync = 1", "PRAGMA checkpoint_fullfsync = 1")
 class Connection(sqlite3.Connection):
     """A connection whose transaction can be lent to user code.
 
-    While `lent`, the libraries that user code hands it to (SQLAlchemy, LangGraph's SqliteSaver) may call `commit` as
-    they are used to: it has no effect, Holdfast commits together with the checkpoint. `rollback` is real, and then
-    Holdfast's commit refuses.
+    While it is `lent`, the libraries that user code hands it to (SQLAlchemy, LangGraph's SqliteSaver) may call `commit`
+    and `rollback` as they are used to. `commit` has no effect: Holdfast commits together with the checkpoint. A
+    `rollback` with nothing written since the last `commit` has none either. Any other undoes everything, but leaves the
+    transaction open, so that no later statement commits by itself; Holdfast's commit then refuses.
     """
 
     lent = False
+    rolled_back = False
+    """Whether user code undid something of its own."""
+    waits = True
+    """Whether a statement that meets another's lock waits; it does not while `begin_immediate` tries again itself."""
+    _kept_changes = 0
+
+    def lend(self) -> None:
+        """Hand the open transaction to user code."""
+        self.execute("SAVEPOINT holdfast_lent")
+        self.lent, self.rolled_back, self._kept_changes = True, False, self.total_changes
+
+    def take_back(self) -> None:
+        """End the loan; the transaction stays as it is."""
+        self.lent = False
 
     def commit(self) -> None:
-        """Commit, unless the transaction is Holdfast's."""
-        if not self.lent:
+        """Commit; keep what was written so far if the transaction is Holdfast's."""
+        if self.lent:
+            self._kept_changes = self.total_changes
+        else:
             super().commit()
+
+    def rollback(self) -> None:
+        """Roll back; only to the beginning of the loan if the transaction is Holdfast's."""
+        if not self.lent:
+            super().rollback()
+        elif self.total_changes != self._kept_changes:
+            self.rolled_back = True
+            self.execute("ROLLBACK TO holdfast_lent")
 
     def __enter__(self) -> Self:
         return self

@@ -32,8 +32,12 @@ class WalListener:
         self._others_committed = others_committed
         self._on_news = on_news
         self._stopped = threading.Event()
+        self.ticks = 0
+        """How often the file was looked at."""
         self.queries = 0
         """How often the database was asked."""
+        self.looks_left = _LOOKS_AFTER_CHANGE
+        """How often it will be asked although nothing changes."""
         self._thread = threading.Thread(target=self._run, name="holdfast-listener", daemon=True)
         self._thread.start()
 
@@ -44,14 +48,15 @@ class WalListener:
             self._thread.join()
 
     def _run(self) -> None:
-        seen, looks = self._stamp(), _LOOKS_AFTER_CHANGE
+        seen = self._stamp()
         while not self._stopped.wait(_PERIOD):
+            self.ticks += 1
             stamp = self._stamp()
             if stamp != seen:
-                seen, looks = stamp, _LOOKS_AFTER_CHANGE
-            if looks > 0:
-                looks -= 1
+                seen, self.looks_left = stamp, _LOOKS_AFTER_CHANGE
+            if self.looks_left > 0:
                 self._look()
+                self.looks_left -= 1
 
     def _look(self) -> None:
         self.queries += 1

@@ -98,6 +98,11 @@ def count_unknown(read: Read, names: Sequence[str]) -> dict[str, int]:
     return dict(read("count_unknown", names=as_json(names)))
 
 
+def cancelled_by_others(read: Read, worker_id: str) -> list[str]:
+    """List what a worker runs and should cancel."""
+    return [workflow_id for (workflow_id,) in read("cancelled_by_others", worker_id=worker_id)]
+
+
 def approval(read: Read, approval_id: str) -> Approval | None:
     """Read an approval."""
     found = read("approval", approval_id=approval_id)

@@ -75,8 +75,7 @@ class SqliteStore:
         self._transactions = Pool(self._connect, TRANSACTIONS, self._patience)
 
     def _connect(self, *, read_only: bool = False) -> Connection:
-        # The waiting for write locks is done elsewhere; here it is for a reader that meets another process's recovery.
-        return connect(self.location, busy_seconds=self._patience if read_only else 0.0, read_only=read_only)
+        return connect(self.location, busy_seconds=self._patience, read_only=read_only)
 
     def open(self) -> None:
         """Create the file and the schema where they are missing; see the protocol."""
@@ -188,7 +187,7 @@ class SqliteStore:
 
     def cancelled_by_others(self, worker_id: str) -> list[str]:
         """List this worker's running workflows that are to be cancelled."""
-        return [row[0] for row in self._read("cancelled_running", worker_id=worker_id)]
+        return reads.cancelled_by_others(self._read, worker_id)
 
     def approval(self, approval_id: str) -> Approval | None:
         """Read an approval."""

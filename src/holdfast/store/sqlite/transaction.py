@@ -33,7 +33,11 @@ class SqliteTransaction:
     def begin(self, fence: Fence | None, step_id: str | None) -> Checkpoint | None:
         """Begin; see the protocol."""
         self._writer.begin(self._connection)
-        self._open = self._connection.lent = True
+        self._open = True
+        # User code may attach databases of its own, and wait for their locks.
+        self._connection.execute("PRAGMA busy_timeout = 5000")
+        self._connection.waits = True
+        self._connection.lend()
         with driver_errors():
             if fence is None:
                 return None
@@ -52,7 +56,7 @@ class SqliteTransaction:
         """Write the checkpoint and commit; see the protocol. Raises `UsageError` if user code ended the transaction."""
         if not self._open:
             raise UsageError("this transaction has ended already")
-        if not self._connection.in_transaction:
+        if self._connection.rolled_back or not self._connection.in_transaction:
             raise UsageError(
                 "the function ended the transaction itself, so that its writes can't be committed together with its "
                 "outcome: leave COMMIT and ROLLBACK to @transaction, and raise an exception to roll back"
@@ -61,13 +65,15 @@ class SqliteTransaction:
             if fence is not None and checkpoint is not None:
                 values = (*rows.checkpoint_values(fence.workflow_id, checkpoint), fence.workflow_id, fence.epoch)
                 self._connection.execute(self._queries["insert_checkpoints"], values)
+            self._connection.take_back()
             self._writer.commit(self._connection)
-        self._open = self._connection.lent = False
+        self._open = False
 
     def rollback(self) -> None:
         """Roll back; never raises."""
         if self._open:
-            self._open = self._connection.lent = False
+            self._open = False
+            self._connection.take_back()
             self._writer.rollback(self._connection)
         self._tidy()
 

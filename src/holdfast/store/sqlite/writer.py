@@ -180,7 +180,13 @@ class Writer:
 
 
 def begin_immediate(connection: Connection, deadline: float) -> None:
-    """Begin a write transaction; try again until `deadline` (monotonic) while another process has one."""
+    """Begin a write transaction; try again until `deadline` (monotonic) while another process has one.
+
+    SQLite's own waiting sleeps up to 0.1 s at a time, in which another process's committer has had many turns.
+    """
+    if connection.waits:
+        connection.execute("PRAGMA busy_timeout = 0")
+        connection.waits = False
     pause = _FIRST_PAUSE
     while True:
         try:

@@ -175,5 +175,5 @@ SELECT name, count(*) FROM holdfast_workflows
 WHERE status = 'enqueued' AND name NOT IN (SELECT value FROM json_each(:names))
 GROUP BY name;
 
--- name: cancelled_running
+-- name: cancelled_by_others
 SELECT id FROM holdfast_workflows WHERE owner = :worker_id AND status = 'running' AND cancel_at IS NOT NULL;

@@ -1,0 +1,68 @@
+"""Both stores call the same thing by the same name."""
+
+from __future__ import annotations
+
+import re
+
+from holdfast.store.migrate import load_migrations
+from holdfast.store.queries import load_queries
+
+ONLY_SQLITE = {
+    "commits": "PostgreSQL hears of others by NOTIFY",
+    "count_commit": "PostgreSQL hears of others by NOTIFY",
+    "consume_message": "PostgreSQL consumes and records in one statement, receive_message",
+    "oldest_message": "PostgreSQL consumes and records in one statement, receive_message",
+    "dead_workers": "PostgreSQL locks the rows it looks at: lock_workers",
+    "delete_report": "part of cancel_workflow and resume_workflow on PostgreSQL",
+    "delete_waits": "part of wake_workflows and claim_workflows on PostgreSQL",
+    "due_suspect": "part of claim_workflows on PostgreSQL, where UPDATE can stand in WITH",
+    "due_workflows": "part of claim_workflows on PostgreSQL, where UPDATE can stand in WITH",
+    "set_suspect": "part of claim_workflows on PostgreSQL, where UPDATE can stand in WITH",
+    "event_waits": "part of suspend_workflow on PostgreSQL, to save round trips",
+    "message_waits": "part of suspend_workflow on PostgreSQL, to save round trips",
+    "outcome_waits": "part of suspend_workflow on PostgreSQL, to save round trips",
+    "insert_wait": "part of suspend_workflow on PostgreSQL, to save round trips",
+    "outcome_waiters": "part of wake_workflows on PostgreSQL, to save round trips",
+    "insert_event_write": "part of put_event on PostgreSQL, to save round trips",
+    "stream_offset": "part of insert_stream_item on PostgreSQL, to save round trips",
+    "has_schema_table": "PostgreSQL asks for its schema: schema_exists",
+}
+ONLY_POSTGRES = {
+    "begin": "sent with the statements that follow, in one round trip",
+    "commit": "sent with the statements that come before, in one round trip",
+    "create_schema": "SQLite has no schemas",
+    "schema_exists": "SQLite has no schemas",
+    "durability": "a server may be set up not to sync",
+    "drop_lock": "advisory locks; SQLite locks files",
+    "hold_lock": "advisory locks; SQLite locks files",
+    "try_lock": "advisory locks; SQLite locks files",
+    "heartbeat_age": "what goes with a lock that the server may have given up",
+    "lock_migrations": "SQLite has one writer at a time",
+    "lock_approval": "SQLite has one writer at a time",
+    "lock_running_of_worker": "SQLite has one writer at a time",
+    "lock_workers": "SQLite has one writer at a time",
+    "fence": "SQLite has one writer at a time",
+    "insert_fenced_checkpoint": "the fence is checked in the statement: nothing is locked while user code runs",
+    "transaction_began": "tells whether user code ended the transaction; sqlite3 knows that without asking",
+    "insert_timer": "inserted where receive_message found nothing, in the same round trip",
+    "receive_message": "SQLite has no UPDATE in WITH: oldest_message, consume_message",
+    "release_strays": "a dead worker's creations; SQLite uses release_workflow",
+    "notify": "SQLite watches its log file",
+    "now": "SQLite's clock is this machine's",
+}
+
+
+def test_names_are_the_same_but_for_those_with_a_reason() -> None:
+    sqlite = set(load_queries("holdfast.store.sqlite"))
+    postgres = set(load_queries("holdfast.store.postgres"))
+    assert sqlite - postgres == set(ONLY_SQLITE)
+    assert postgres - sqlite == set(ONLY_POSTGRES)
+
+
+def test_tables_are_the_same_but_for_the_prefix() -> None:
+    sqlite, postgres = (load_migrations(f"holdfast.store.{dialect}") for dialect in ("sqlite", "postgres"))
+    assert [migration.name for migration in sqlite] == [migration.name for migration in postgres]
+    prefixed = re.findall(r"^CREATE TABLE holdfast_(\w+)", "".join(each.sql for each in sqlite), re.MULTILINE)
+    bare = re.findall(r"^CREATE TABLE \{schema\}\.(\w+)", "".join(each.sql for each in postgres), re.MULTILINE)
+    # SQLite tells other processes' commits from its own by counting all.
+    assert set(prefixed) - {"commits"} == set(bare)
