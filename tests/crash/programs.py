@@ -183,9 +183,13 @@ def slow() -> str:
 
 
 @transaction
+def create_ledger() -> None:
+    connection().cursor().execute("CREATE TABLE ledger (name TEXT)")
+
+
+@transaction
 def pay_in(name: str) -> None:
     cursor = connection().cursor()
-    cursor.execute("CREATE TABLE IF NOT EXISTS ledger (name TEXT)")
     cursor.execute(f"INSERT INTO ledger VALUES ({placeholder()})", (name,))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from holdfast import Holdfast, Status, WorkflowFilter, connection, options, send, transaction
-from tests.crash.programs import CONFIG, greets, pays
+from tests.crash.programs import CONFIG, create_ledger, greets, pays
 from tests.crash.test_recovery import effects_of
 from tests.helpers import ScriptProcess, eventually
 
@@ -53,6 +53,7 @@ def test_promise_queued_work_is_shared_and_done_once(
         one.wait_for_line("launched")
         two.wait_for_line("launched")
         with Holdfast(store_url, config=CONFIG) as app:
+            create_ledger()
             handles = [options(id=f"w{n}", delay=0).start(pays, f"w{n}") for n in range(WORKFLOWS)]
             for handle in handles:
                 handle.result(timeout=30)
@@ -77,6 +78,7 @@ def test_promise_workers_killed_at_random_lose_nothing_and_pay_nothing_twice(
     monkeypatch.setenv("STORE", store_url)
     moments = random.Random(7)
     with Holdfast(store_url, config=CONFIG) as app:
+        create_ledger()
         for round_number in range(KILLS):
             with worker(store_url, effects) as victim:
                 victim.wait_for_line("launched")
