@@ -14,6 +14,7 @@ _START_TIME = 19
 """Place of the start time in /proc/<pid>/stat, counted from the state that follows the command's name (field 3)."""
 _ENDED = frozenset("ZXx")
 """States of a process that has ended and was not collected by its parent yet."""
+_STOPPED = frozenset("Tt")
 
 
 def host_identity() -> str:
@@ -34,13 +35,19 @@ def process_started(pid: int) -> str:
 
 
 def is_running(pid: int, started: str) -> bool | None:
-    """Tell whether the process that had `pid` and start time `started` on this host still runs; None if unknown."""
+    """Tell whether the process that had `pid` and start time `started` on this host still runs.
+
+    None if nobody can tell: also of a stopped one (SIGSTOP), which may go on or not.
+    """
     if _knows_processes():
         stat = _stat(pid)
         if stat is None or stat[0] in _ENDED:
             return False
-        # Without a recorded start time the pid may have been given to another process since.
-        return stat[_START_TIME] == started if started else None
+        if not started:
+            return None  # the pid may have been given to another process since
+        if stat[_START_TIME] != started:
+            return False
+        return None if stat[0] in _STOPPED else True
     return None if _pid_exists(pid) else False
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -41,8 +42,7 @@ from holdfast.store.postgres.worker_lock import PostgresWorkerLock
 log = logging.getLogger("holdfast.store.postgres")
 
 READERS, TRANSACTIONS = 4, 8
-LONGEST_SCHEMA = 40
-"""Bytes; with what is added to it, a name of PostgreSQL's may have 63."""
+_SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 CONFLICT_TRIES = 5
 CONFLICT_PAUSE = 0.01
 
@@ -57,8 +57,8 @@ class PostgresStore:
 
         `clock` replaces the database's clock in tests. Raises `ConfigurationError`.
         """
-        if not schema or "\0" in schema or len(schema.encode()) > LONGEST_SCHEMA:
-            raise ConfigurationError(f"the schema's name must have 1 to {LONGEST_SCHEMA} bytes: {schema!r}")
+        if not _SCHEMA.fullmatch(schema):
+            raise ConfigurationError(f"the schema's name must be a plain one, of at most 40 characters: {schema!r}")
         self._connector = Connector.from_url(url)
         self._clock = clock
         self._schema = schema
@@ -229,7 +229,7 @@ class PostgresStore:
     def lock_worker(self, worker_id: str) -> WorkerLock:
         """Take this worker's lock."""
         self._require_open()
-        return PostgresWorkerLock(self._watch, self._read, self._schema, worker_id)
+        return PostgresWorkerLock(self._watch, self._read, worker_id, schema=self._schema, clock=self._clock)
 
     def listen(self, on_news: Callable[[frozenset[str] | None], None]) -> Listener:
         """Hear of other processes' commits."""

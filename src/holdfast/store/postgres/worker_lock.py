@@ -8,6 +8,7 @@ found free for a while, beside a heartbeat that stopped, on a server that has no
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from holdfast.core.model import WorkerRecord
@@ -32,9 +33,12 @@ class Read(Protocol):
 class PostgresWorkerLock:
     """See `holdfast.store.base.WorkerLock`."""
 
-    def __init__(self, watch: Watch, read: Read, schema: str, worker_id: str) -> None:
+    def __init__(
+        self, watch: Watch, read: Read, worker_id: str, *, schema: str, clock: Callable[[], float] | None
+    ) -> None:
         """Take the lock. Raises `StoreUnavailable`, `ConfigurationError` if a living process has this worker id."""
-        self._watch, self._read, self._schema, self._worker_id = watch, read, schema, worker_id
+        self._watch, self._read, self._worker_id = watch, read, worker_id
+        self._schema, self._clock = schema, clock
         self._free_since: dict[str, float] = {}
         watch.hold(self._key(worker_id))
 
@@ -60,7 +64,7 @@ class PostgresWorkerLock:
             return False
         now = time.monotonic()
         free_since = self._free_since.setdefault(worker_id, now)
-        found = self._read("heartbeat_age", worker_id=worker_id)
+        found = self._read("heartbeat_age", worker_id=worker_id, now=None if self._clock is None else self._clock())
         if not found or now - free_since < FREE_SECONDS:
             return False
         [(age, uptime)] = found
