@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from holdfast import Config, Holdfast
+from holdfast import Holdfast
+from tests.agents.replaying import QUICK
 
 
 @pytest.fixture
 def app(sqlite_url: str) -> Iterator[Holdfast]:
     """A launched application on SQLite."""
-    with Holdfast(sqlite_url, config=Config(suspend_after=0.05)) as launched:
+    with Holdfast(sqlite_url, config=QUICK) as launched:
         yield launched
