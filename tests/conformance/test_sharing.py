@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 
@@ -10,7 +11,7 @@ from holdfast.core.model import Fence, Status, WorkerRecord, WorkflowFilter
 from holdfast.store.base import Create, Finish, Record, Send, Store, Unit
 from holdfast.store.process import host_identity, process_started
 from tests.conformance.kit import Bench, checkpoint, message, new, receive, worker
-from tests.helpers import ScriptProcess, eventually
+from tests.helpers import ScriptProcess, eventually, kill_at_line
 
 WORK = """
 import sys
@@ -50,6 +51,27 @@ committed = store.commit([Unit(writes=(Create(workflow=new(name, owner=None)),))
 store.notify(committed.news, ready=committed.ready)
 print("committed", flush=True)
 store.close()
+"""
+COMMIT_FOREVER = """
+import sys
+from holdfast.core.model import Fence, Status
+from holdfast.store.base import Create, Finish, Record, Unit
+from holdfast.store.open import open_store
+from tests.conformance.kit import checkpoint, new
+store = open_store(sys.argv[1])
+store.open()
+number = 0
+while True:
+    names = [f"{number:05}-{each}" for each in range(5)]
+    number += 1
+    store.commit([
+        Unit(
+            fence=Fence(workflow_id=name, epoch=1),
+            writes=(Create(workflow=new(name)), Record(checkpoint=checkpoint()), Finish(status=Status.SUCCEEDED)),
+        )
+        for name in names
+    ])
+    print("acknowledged", *names, flush=True)
 """
 HOLD_LOCK = """
 import sys, threading
@@ -137,6 +159,23 @@ def test_two_processes_share_the_work_without_taking_anything_twice(database_url
     assert {each.status for each in found} == {Status.SUCCEEDED}
     # One claim each: nothing was given to both.
     assert {each.epoch for each in found} == {1}
+
+
+def test_what_was_acknowledged_survives_a_kill(database_url: str, open_store: Callable[..., Store]) -> None:
+    acknowledged: set[str] = set()
+    for round_ in range(3):
+        # Later rounds would meet the ids of the first: a prefix of its own makes them new.
+        program = COMMIT_FOREVER.replace('f"{number:05}', f'f"{round_}-{{number:05}}')
+        output = kill_at_line(program, f"acknowledged {round_}-000{round_ + 1}0", arguments=[database_url])
+        acknowledged.update(name for line in output.splitlines() for name in line.split()[1:])
+    store = open_store()
+    found = {each.workflow_id: each for each in store.list_workflows(WorkflowFilter(limit=100_000))}
+    assert acknowledged <= found.keys()
+    # What was not acknowledged is there as a whole or not at all, by batches.
+    batches = Counter(name.rpartition("-")[0] for name in found)
+    assert set(batches.values()) == {5}
+    assert {each.status for each in found.values()} == {Status.SUCCEEDED}
+    assert all(len(store.journal(name)) == 1 for name in sorted(found)[-10:])
 
 
 def test_a_commit_of_another_process_is_heard(database_url: str, store: Store) -> None:

@@ -75,6 +75,17 @@ def test_odd_characters_in_a_path_are_just_characters(tmp_path: Path) -> None:
     assert (folder / "x?y.db").stat().st_size > 0
 
 
+def test_all_files_are_beside_the_database_that_a_link_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link.db").symlink_to(tmp_path / "real" / "a.db")
+    store = SqliteStore(tmp_path / "link.db")
+    store.open()
+    assert (tmp_path / "real" / "a.db-wal").exists()
+    assert store.location.beside("-wal") == tmp_path / "real" / "a.db-wal"
+    assert {path.name for path in tmp_path.iterdir()} == {"real", "link.db"}
+    store.close()
+
+
 def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "a.db")
     store.open()

@@ -35,7 +35,8 @@ class Location:
             text = _path_of_url(text, scheme, rest)
         if text in {"", ":memory:"}:
             return cls(path=None)
-        return cls(path=Path(text).absolute())
+        # SQLite keeps the log beside the file itself, not beside a link to it.
+        return cls(path=Path(text).resolve())
 
     @property
     def in_memory(self) -> bool:
