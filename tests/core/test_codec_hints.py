@@ -31,7 +31,7 @@ Day = TypeAliasType("Day", date)
 
 def recursive_alias() -> Any:
     """Return what `type Days = dict[str, Days] | date` makes, from Python 3.12 on."""
-    alias = type("TypeAliasType", (), {})()
+    alias = type("TypeAliasType", (), {"__repr__": lambda self: "Days"})()
     alias.__value__ = dict[str, alias] | date  # type: ignore[valid-type]
     return alias
 

@@ -216,7 +216,7 @@ MESSAGES = [
 ]
 
 
-@pytest.mark.parametrize("hint", [list[AnyMessage], list[BaseMessage], Sequence[BaseMessage], Any], ids=str)
+@pytest.mark.parametrize("hint", [list[AnyMessage], list[BaseMessage], Sequence[BaseMessage], Any], ids=range(4))
 def test_langchain_messages_come_back(hint: Any) -> None:
     codec = Codec()
     for kind in (HumanMessage, AIMessage, ToolMessage):
