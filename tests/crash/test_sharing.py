@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from holdfast import Holdfast, Status, WorkflowFilter, connection, options, send, transaction
+from holdfast import Handle, Holdfast, Status, WorkflowFilter, connection, options, send, transaction
 from tests.crash.programs import CONFIG, create_ledger, greets, pays
 from tests.crash.test_recovery import effects_of
 from tests.helpers import ScriptProcess, eventually
@@ -70,6 +72,10 @@ def ledger_counts() -> dict[str, int]:
     return dict(cursor.fetchall())
 
 
+def have_ended(handles: Sequence[Handle[str]], count: int) -> bool:
+    return sum(handle.status().is_terminal for handle in handles) >= count
+
+
 def test_promise_workers_killed_at_random_lose_nothing_and_pay_nothing_twice(
     store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,9 +93,7 @@ def test_promise_workers_killed_at_random_lose_nothing_and_pay_nothing_twice(
                     for n in range(WORKFLOWS)
                 ]
                 done = moments.randrange(WORKFLOWS)
-                eventually(
-                    lambda done=done, handles=handles: sum(h.status().is_terminal for h in handles) >= done, timeout=30
-                )
+                eventually(partial(have_ended, handles, done), timeout=30)
                 victim.kill()
         unfinished = (Status.ENQUEUED, Status.RUNNING, Status.SUSPENDED)
         eventually(lambda: not app.list_workflows(WorkflowFilter(status=unfinished)), timeout=30)

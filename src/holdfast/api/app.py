@@ -51,7 +51,10 @@ class Holdfast:
         tracer: Tracer | None = None,
     ) -> None:
         self.config = config or Config()
-        self.codec = Codec(max_bytes=self.config.max_payload, payload_codec=payload_codec)
+        self.codec = Codec(
+            max_bytes=self.config.max_payload, payload_codec=payload_codec, signatures=registry.signatures
+        )
+        self._instances: list[str] = []
         self.extensions: dict[type[Any], Any] = {}
         """What was built on this application and its workflows find there, by class."""
         self._store = open_store(url)
@@ -113,6 +116,9 @@ class Holdfast:
                 service.stop()
             finally:
                 launched.remove(service.engine)
+                for name in self._instances:
+                    registry.forget_instance(name)
+                self._instances.clear()
 
     def __enter__(self) -> Self:
         launched.refuse_on_event_loop("with Holdfast(…)", "async with Holdfast(…)")
@@ -143,8 +149,12 @@ class Holdfast:
         return self._store
 
     def register(self, instance: object, *, name: str) -> None:
-        """Name an object whose methods are workflows, so that they find it again after a restart."""
+        """Name an object whose methods are workflows, so that they find it again after a restart.
+
+        The name holds until the application is closed. Raises `AlreadyRegistered` if another object has it.
+        """
         registry.register_instance(instance, name)
+        self._instances.append(name)
 
     # Workflows
 

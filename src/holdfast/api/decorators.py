@@ -294,7 +294,8 @@ def _apply(function: Callable[..., Any] | None, decorate: Callable[[Callable[...
     return checked if function is None else checked(function)
 
 
-def _mark(durable: F, definition: object) -> F:
+def _mark(durable: F, definition: WorkflowDefinition | StepDefinition | TransactionDefinition) -> F:
+    registry.remember(definition.signature)
     setattr(durable, MARK, definition)
     return durable
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from holdfast.core.codec import CallSignature
 from holdfast.core.identity import check_name
 from holdfast.errors import AlreadyRegistered, ConfigurationError
 from holdfast.runtime.definitions import WorkflowDefinition
@@ -23,6 +24,7 @@ class Registry:
         self._workflows: dict[str, WorkflowDefinition] = {}
         self._names: tuple[str, ...] = ()
         self._instances: dict[str, object] = {}
+        self._signatures: list[CallSignature] = []
 
     def add(self, definition: WorkflowDefinition) -> None:
         """Register a workflow. A function defined again in the same place replaces the former one.
@@ -38,6 +40,16 @@ class Registry:
                 )
             self._workflows[definition.name] = definition
             self._names = tuple(sorted(self._workflows))
+
+    def remember(self, signature: CallSignature) -> None:
+        """Note the signature of a decorated function: its hints name types that recorded values may have."""
+        with self._lock:
+            self._signatures.append(signature)
+
+    def signatures(self) -> list[CallSignature]:
+        """Return the signatures of all decorated functions."""
+        with self._lock:
+            return list(self._signatures)
 
     def workflow(self, name: str) -> WorkflowDefinition | None:
         """Return the workflow of that name, or None."""

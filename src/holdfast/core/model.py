@@ -107,7 +107,7 @@ class Checkpoint:
     error: str | None = None
     attempts: int = 1
     attempt_errors: str | None = None
-    """JSON list of the errors of the attempts that failed before the last."""
+    """JSON list of the errors, each a text that the codec made, of the attempts that failed before the last."""
     started_at: float = 0.0
     finished_at: float = 0.0
 

@@ -235,7 +235,7 @@ class Engine:
             return self.codec.encode_call(definition.signature, args, kwargs)
         name = self.definitions.instance_name(definition, args[0])
         text = self.codec.encode_call(definition.signature, args[1:], kwargs)
-        return f'{{"$instance": {json.dumps(name)}, "arguments": {text}}}'
+        return json.dumps({"$instance": name, "arguments": text})
 
     def decode_call(self, definition: WorkflowDefinition, text: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Decode a workflow's arguments. Raises `PayloadError`, `ConfigurationError`."""
@@ -243,7 +243,7 @@ class Engine:
             return self.codec.decode_call(definition.signature, text)
         document = json.loads(text)
         instance = self.definitions.instance(definition, document["$instance"])
-        args, kwargs = self.codec.decode_call(definition.signature, json.dumps(document["arguments"]))
+        args, kwargs = self.codec.decode_call(definition.signature, document["arguments"])
         return (instance, *args), kwargs
 
     # Reading and waiting

@@ -171,7 +171,7 @@ class _Call:
         self._clear_suspicion()
 
     def _attempts(self, attempt: int) -> dict[str, Any]:
-        failures = json.dumps([json.loads(text) for text in self.failures]) if self.failures else None
+        failures = json.dumps(self.failures) if self.failures else None
         return {"attempts": attempt, "attempt_errors": failures, "started_at": self.started_at}
 
     def _clear_suspicion(self) -> None:

@@ -36,7 +36,11 @@ class OpenTelemetryTracer:
     @contextmanager
     def workflow(self, *, workflow_id: str, name: str, traceparent: str | None, resumed: bool) -> Iterator[_OpenSpan]:
         """Open the span of one stay of a workflow in memory, under the span that started it."""
-        attributes = {"holdfast.workflow.id": workflow_id, "holdfast.workflow.name": name, "holdfast.resumed": resumed}
+        attributes: dict[str, Attribute] = {
+            "holdfast.workflow.id": workflow_id,
+            "holdfast.workflow.name": name,
+            "holdfast.resumed": resumed,
+        }
         parent = _remote_parent(workflow_id, traceparent)
         with self._tracer.start_as_current_span(
             f"workflow {name}", context=parent, kind=SpanKind.INTERNAL, attributes=attributes
