@@ -17,7 +17,7 @@ from langgraph.types import Command, Interrupt, StateSnapshot
 
 from holdfast.agents.thread_state import ThreadState
 from holdfast.agents.threads import ThreadStore, at
-from holdfast.agents.tool_calls import finished_calls
+from holdfast.agents.tool_calls import graph_calls
 from holdfast.api.decorators import transaction
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]
@@ -40,7 +40,8 @@ def run_graph(
     """Run a graph to its end inside a workflow and return its state; model and tool calls are what records it.
 
     `answer` is asked when the graph interrupts itself: in it, wait for a person with `recv` or `request_approval`, for
-    days if need be. Without it, the state is returned with its `__interrupt__`.
+    days if need be. Without it, the state is returned with its `__interrupt__`. Tool calls that had ended are not made
+    again when the graph goes on. Raises `UsageError` if two calls in one plain ToolNode interrupt at once.
     """
     return _Run(graph, _ONLY_THREAD, config, context).to_end(input, answer)
 
@@ -145,18 +146,20 @@ class _Run:
 
     def to_end(self, input: Any, answer: Answer | None) -> dict[str, Any]:
         """Run until the graph has ended, or waits for an answer that nobody gives."""
-        with finished_calls():
+        with graph_calls() as calls:
             values = self._graph.invoke(input, self._config, context=self._context, durability="sync")
             while answer is not None and (pending := _pending(self._graph.get_state(self._config))):
+                calls.check()
                 command = _resume(pending, answer([each.value for each in pending]))
                 values = self._graph.invoke(command, self._config, context=self._context, durability="sync")
         return cast("dict[str, Any]", values)
 
     async def ato_end(self, input: Any, answer: AsyncAnswer | None) -> dict[str, Any]:
         """Run until the graph has ended, or waits for an answer that nobody gives, in a coroutine."""
-        with finished_calls():
+        with graph_calls() as calls:
             values = await self._graph.ainvoke(input, self._config, context=self._context, durability="sync")
             while answer is not None and (pending := _pending(await self._graph.aget_state(self._config))):
+                calls.check()
                 command = _resume(pending, await answer([each.value for each in pending]))
                 values = await self._graph.ainvoke(command, self._config, context=self._context, durability="sync")
         return cast("dict[str, Any]", values)

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias, Unpack
 from langchain.agents.middleware import AgentMiddleware
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.tools import BaseTool
-from langgraph.errors import GraphBubbleUp
+from langgraph.errors import GraphBubbleUp, GraphInterrupt
 from langgraph.prebuilt import ToolNode
 from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.types import Command
@@ -28,6 +28,7 @@ from holdfast.agents.settings import StepSettings, step_options
 from holdfast.api.decorators import MARK
 from holdfast.api.verbs import arun_step, in_step, in_workflow, run_step, workflow_id
 from holdfast.core.options import StepOptions
+from holdfast.errors import UsageError
 from holdfast.runtime.branches import branch
 from holdfast.runtime.context import current
 
@@ -61,9 +62,8 @@ class DurableTools(AgentMiddleware[Any, Any, Any]):
         if not in_workflow() or in_step():
             return handler(request)
         place = _Place.of(request, self._messages_key)
-        finished = _finished.get()
-        if finished is not None and place in finished:
-            return finished[place]
+        if (finished := place.finished()) is not None:
+            return finished
 
         def call_tool(_fingerprint: str) -> Any:
             try:
@@ -71,7 +71,7 @@ class DurableTools(AgentMiddleware[Any, Any, Any]):
             except GraphBubbleUp as bubble:
                 raise _Bubble(bubble) from None
 
-        with branch(place.branch), _unwrapped():
+        with branch(place.branch), _control_flow(request, place):
             identity = _identity()
             if _is_durable(request.tool):
                 outcome: Outcome = _with_ids(handler(request), identity)
@@ -86,9 +86,8 @@ class DurableTools(AgentMiddleware[Any, Any, Any]):
         if not in_workflow() or in_step():
             return await handler(request)
         place = _Place.of(request, self._messages_key)
-        finished = _finished.get()
-        if finished is not None and place in finished:
-            return finished[place]
+        if (finished := place.finished()) is not None:
+            return finished
 
         async def call_tool(_fingerprint: str) -> Any:
             try:
@@ -96,7 +95,7 @@ class DurableTools(AgentMiddleware[Any, Any, Any]):
             except GraphBubbleUp as bubble:
                 raise _Bubble(bubble) from None
 
-        with branch(place.branch), _unwrapped():
+        with branch(place.branch), _control_flow(request, place):
             identity = _identity()
             if _is_durable(request.tool):
                 outcome: Outcome = _with_ids(await handler(request), identity)
@@ -167,11 +166,16 @@ class _Place:
         """A name that is the same at every replay; what it asks for keeps agents that run side by side apart."""
         return f"tool:{self.answers}.{self.index}:{self.fingerprint}"
 
+    def finished(self) -> Outcome | None:
+        """Return what the call gave in an earlier part of the graph's run."""
+        calls = _graph_calls.get()
+        return None if calls is None else calls.finished.get(self)
+
     def remember(self, outcome: Outcome) -> Outcome:
-        """Keep the outcome in mind, within a graph's run; return it."""
-        finished = _finished.get()
-        if finished is not None:
-            finished[self] = outcome
+        """Keep the outcome in mind for the rest of the graph's run; return it."""
+        calls = _graph_calls.get()
+        if calls is not None:
+            calls.finished[self] = outcome
         return outcome
 
 
@@ -189,21 +193,44 @@ def _is_durable(tool: BaseTool | None) -> bool:
 
 # Interrupts
 
-_finished: ContextVar[dict[_Place, Outcome] | None] = ContextVar("holdfast_finished_tool_calls", default=None)
+
+class GraphCalls:
+    """What has become of the tool calls of one run of a graph, which its interrupts divide into parts."""
+
+    def __init__(self) -> None:
+        self.finished: dict[_Place, Outcome] = {}
+        """Interrupted, LangGraph runs a node again, with all of its calls: these are not made a second time."""
+        self._interrupted: dict[str, set[_Place]] = {}
+
+    def interrupt(self, request: ToolCallRequest, place: _Place) -> None:
+        """Note that a call has interrupted the graph."""
+        task = str(request.runtime.config.get("configurable", {}).get("checkpoint_ns", ""))
+        self._interrupted.setdefault(task, set()).add(place)
+
+    def check(self) -> None:
+        """Raise `UsageError` if two calls of one task interrupt: LangGraph may give one the other's answer."""
+        for places in self._interrupted.values():
+            if len(places) > 1:
+                names = sorted(f"{place.name} (call {place.index})" for place in places)
+                raise UsageError(
+                    f"the tool calls {', '.join(names)} of one answer both interrupt the graph, and LangGraph can't "
+                    "tell which of them an answer is for: use create_agent, which runs each call by itself, or a "
+                    "tool that waits for its answer as a @workflow"
+                )
+
+
+_graph_calls: ContextVar[GraphCalls | None] = ContextVar("holdfast_graph_calls", default=None)
 
 
 @contextmanager
-def finished_calls() -> Iterator[None]:
-    """Keep in mind, for the length of a graph's run, which tool calls have ended.
-
-    When one call of an answer interrupts the graph, LangGraph runs its node again afterwards, with all of its calls:
-    those that had ended are not made a second time.
-    """
-    token = _finished.set({})
+def graph_calls() -> Iterator[GraphCalls]:
+    """Keep in mind, for the length of a graph's run, what becomes of its tool calls."""
+    calls = GraphCalls()
+    token = _graph_calls.set(calls)
     try:
-        yield
+        yield calls
     finally:
-        _finished.reset(token)
+        _graph_calls.reset(token)
 
 
 class _Bubble(BaseException):
@@ -214,11 +241,16 @@ class _Bubble(BaseException):
 
 
 @contextmanager
-def _unwrapped() -> Iterator[None]:
+def _control_flow(request: ToolCallRequest, place: _Place) -> Iterator[None]:
+    """Let LangGraph's control flow out, and note what it says of the call."""
     try:
         yield
-    except _Bubble as carried:
-        raise carried.bubble from None
+    except (_Bubble, GraphBubbleUp) as error:
+        bubble = error.bubble if isinstance(error, _Bubble) else error
+        calls = _graph_calls.get()
+        if calls is not None and isinstance(bubble, GraphInterrupt):
+            calls.interrupt(request, place)
+        raise bubble from None
 
 
 # Ids
