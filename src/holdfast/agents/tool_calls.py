@@ -77,6 +77,7 @@ class DurableTools(AgentMiddleware[Any, Any, Any]):
                 outcome: Outcome = _with_ids(handler(request), identity)
             else:
                 outcome = decode_value(run_step(self._step(place), call_tool, place.fingerprint))
+        place.hand_over()
         return place.remember(outcome)
 
     async def awrap_tool_call(
@@ -101,6 +102,7 @@ class DurableTools(AgentMiddleware[Any, Any, Any]):
                 outcome: Outcome = _with_ids(await handler(request), identity)
             else:
                 outcome = decode_value(await arun_step(self._step(place), call_tool, place.fingerprint))
+        place.hand_over()
         return place.remember(outcome)
 
     def _step(self, place: _Place) -> StepOptions:
@@ -142,6 +144,8 @@ class _Place:
     """Which call of that answer it is."""
     fingerprint: str
     answer_id: str | None
+    siblings: int
+    """How many other calls the answer has."""
 
     @classmethod
     def of(cls, request: ToolCallRequest, messages_key: str) -> _Place:
@@ -159,12 +163,22 @@ class _Place:
             index=same[0] if same else -1,
             fingerprint=call_fingerprint(call["name"], call["args"]),
             answer_id=answers[-1].id if answers else None,
+            siblings=max(0, len(calls) - 1),
         )
 
     @property
     def branch(self) -> str:
         """A name that is the same at every replay; what it asks for keeps agents that run side by side apart."""
         return f"tool:{self.answers}.{self.index}:{self.fingerprint}"
+
+    def hand_over(self) -> None:
+        """Have the outcome written now, without waiting for it, if other calls of the answer may still run for long.
+
+        It would ride along with the next operation's writes, which come when the last of them has ended.
+        """
+        frame = current.get()
+        if frame is not None and self.siblings > 0:
+            frame.execution.submit()
 
     def finished(self) -> Outcome | None:
         """Return what the call gave in an earlier part of the graph's run."""
