@@ -17,7 +17,6 @@ from langchain.agents import create_agent
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.tools import tool
-from langchain_openai import ChatOpenAI
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import tools_condition
 from pydantic import SecretStr
@@ -65,6 +64,8 @@ def script(messages: list[BaseMessage]) -> AIMessage:
 
 def model() -> BaseChatModel:
     if SERVER:
+        from langchain_openai import ChatOpenAI
+
         return ChatOpenAI(
             base_url=SERVER, api_key=SecretStr("none"), max_retries=0, model="gpt-test", stream_usage=True
         )

@@ -15,7 +15,6 @@ pytestmark = pytest.mark.crash
 PROGRAM = ROOT / "tests" / "agents" / "crash_program.py"
 ANSWER = "Done: refunded 1, refunded 2, refunded 3"
 THREAD = f"refund 1 2 3 | refunded 1 | refunded 2 | refunded 3 | {ANSWER}"
-KINDS = ["tool_node", "create_agent", "create_agent async"]
 
 # How often model calls (by the number of messages they are asked with) and tools have run when all is done.
 RUNS = {
@@ -40,11 +39,26 @@ def notes(folder: Path) -> list[list[str]]:
     return [line.split() for line in (folder / "notes").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("moment", list(RUNS))
+# Each case starts two processes: every moment, every kind of agent and both stores occur, not all together.
+CASES = [
+    ("sqlite", "tool_node", "in a tool"),
+    ("sqlite", "create_agent", "in a tool"),
+    ("sqlite", "create_agent async", "in a tool"),
+    ("sqlite", "tool_node", "in a model call"),
+    ("sqlite", "create_agent async", "in a model call"),
+    ("sqlite", "create_agent", "between tokens"),
+    ("sqlite", "create_agent async", "between tokens"),
+    ("sqlite", "tool_node", "at the end"),
+    ("postgres", "create_agent async", "in a tool"),
+    ("postgres", "create_agent", "at the end"),
+]
+
+
+@pytest.mark.parametrize(("store", "kind", "moment"), CASES)
 def test_a_killed_turn_goes_on_and_repeats_nothing_that_had_ended(
-    store_url: str, tmp_path: Path, kind: str, moment: str
+    request: pytest.FixtureRequest, tmp_path: Path, store: str, kind: str, moment: str
 ) -> None:
+    store_url = request.getfixturevalue(f"{store}_url")
     with program(store_url, tmp_path, kind, moment) as first:
         killed(first)
     with program(store_url, tmp_path, kind, moment) as second:
