@@ -10,6 +10,7 @@ import pytest
 from langchain_core.language_models import BaseChatModel, FakeListChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.rate_limiters import BaseRateLimiter
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from pydantic import BaseModel
@@ -392,3 +393,89 @@ def test_system_messages_and_history_are_part_of_the_question(app: Holdfast, inn
     first, second = twice(app, lambda: model.invoke(history).id)
     assert first == second
     assert inner.calls == [4]
+
+
+class Counting(BaseRateLimiter):
+    """Lets everything pass, and counts."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def acquire(self, *, blocking: bool = True) -> bool:
+        self.asked += 1
+        return True
+
+    async def aacquire(self, *, blocking: bool = True) -> bool:
+        self.asked += 1
+        return True
+
+
+def test_only_real_calls_count_for_a_rate_limit(app: Holdfast) -> None:
+    limit = Counting()
+    model = durable(ScriptedModel(script=clerk, rate_limiter=limit))
+    twice(app, lambda: [model.invoke("hello").id, len(list(model.stream("hello")))])
+    assert limit.asked == 2
+
+
+async def test_outside_a_workflow_awaited_calls_are_plain_too() -> None:
+    limit = Counting()
+    inner = ScriptedModel(script=clerk, rate_limiter=limit)
+    model = durable(inner)
+    assert str((await model.ainvoke("hello")).text) == "How may I help you today?"
+    assert len([chunk async for chunk in model.astream("hello")]) > 3
+    assert limit.asked == len(inner.calls) == 2
+
+
+async def test_an_awaited_model_that_can_not_stream_answers_in_one_piece(sqlite_url: str) -> None:
+    inner = ScriptedModel(script=clerk, disable_streaming=True)
+    model = durable(inner, stream="tokens")
+
+    async def ask() -> list[str]:
+        return [str(chunk.text) async for chunk in model.astream("hello")]
+
+    async with Holdfast(sqlite_url, config=QUICK) as app:
+        first, second = await atwice(app, ask)
+    assert first == second == ["How may I help you today?"]
+
+
+def test_tokens_are_counted_by_the_inner_model() -> None:
+    class Counter(ScriptedModel):
+        def get_token_ids(self, text: str) -> list[int]:
+            return [len(word) for word in text.split()]
+
+    model = durable(Counter(script=clerk))
+    assert model.get_token_ids("one three") == [3, 5]
+    assert model.get_num_tokens("one three") == 2
+    assert model.get_num_tokens_from_messages([HumanMessage("x")]) == 2
+
+
+def test_tools_bound_in_an_unknown_way_are_refused() -> None:
+    class Odd(ScriptedModel):
+        def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
+            return RunnableLambda(str)
+
+    with pytest.raises(ConfigurationError, match="gave no bound model"):
+        durable(Odd(script=clerk)).bind_tools([refund])
+
+
+def test_a_model_that_gives_no_message_gives_no_answer(app: Holdfast) -> None:
+    class Silent(ScriptedModel):
+        def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
+            return ChatResult(generations=[])
+
+        def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+            yield from ()
+
+    model = durable(Silent(script=clerk))
+
+    def ask() -> list[str]:
+        said = []
+        for way in (lambda: model.invoke("hello"), lambda: list(model.stream("hello"))):
+            try:
+                way()
+            except IncompleteAnswer as error:
+                said.append(str(error))
+        return said
+
+    first, second = twice(app, ask)
+    assert first == second == ["the model gave no AIMessage", "the model's stream ended without a single chunk"]
