@@ -87,6 +87,22 @@ def test_a_role_without_rights_is_told_what_to_ask_for(
             admin.execute("DROP ROLE holdfast_guest")
 
 
+def test_a_role_that_may_not_create_anything_can_use_what_is_there(
+    store: PostgresStore, open_store: Callable[..., PostgresStore], postgres_url: str
+) -> None:
+    with superuser(postgres_url) as admin:
+        admin.execute("CREATE ROLE holdfast_writer LOGIN PASSWORD 'writer'")
+        admin.execute("GRANT USAGE ON SCHEMA holdfast TO holdfast_writer")
+        admin.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA holdfast TO holdfast_writer")
+        try:
+            parts = urlsplit(postgres_url)
+            writer = parts._replace(netloc=f"holdfast_writer:writer@{parts.hostname}:{parts.port}").geturl()
+            assert create(open_store(writer), "one")
+        finally:
+            admin.execute("DROP OWNED BY holdfast_writer")
+            admin.execute("DROP ROLE holdfast_writer")
+
+
 def test_a_newer_schema_is_left_alone(store: PostgresStore, open_store: Callable[..., PostgresStore]) -> None:
     with superuser(store._connector.url) as admin:
         admin.execute("INSERT INTO holdfast.schema_version VALUES (9000, 'later', 0)")
@@ -124,6 +140,13 @@ def test_sessions_have_limits_of_their_own(store: PostgresStore) -> None:
     with store.transaction() as transaction:
         transaction.begin(None, None)
         assert transaction.connection.execute("SHOW statement_timeout").fetchone() == ("0",)
+
+
+def test_a_read_needs_no_second_call_after_its_session_was_ended(store: PostgresStore, postgres_url: str) -> None:
+    create(store, "one")
+    assert store.get_workflow("one") is not None
+    assert terminate(postgres_url, "reads") == 1
+    assert store.get_workflow("one") is not None
 
 
 def test_the_store_goes_on_after_all_its_sessions_were_ended(store: PostgresStore, postgres_url: str) -> None:

@@ -32,6 +32,7 @@ _SERVER_KEEPALIVES = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5
 """So that the server notices within half a minute that a machine is gone, and drops its locks."""
 
 ENGINE_SETTINGS: Mapping[str, str] = {
+    "TimeZone": "UTC",
     "statement_timeout": "30s",
     "lock_timeout": "10s",
     "idle_in_transaction_session_timeout": "60s",
@@ -47,7 +48,7 @@ WRITE_SETTINGS: Mapping[str, str] = {
     "jit": "off",
 }
 USER_SETTINGS: Mapping[str, str] = {"idle_in_transaction_session_timeout": "0"}
-"""User code may think for as long as it likes inside its transaction; its statements keep the server's limits."""
+"""User code may think for as long as it likes inside its transaction; all else stays as its database has it."""
 HINT_SETTINGS: Mapping[str, str] = {**ENGINE_SETTINGS, "synchronous_commit": "off"}
 
 
@@ -105,7 +106,7 @@ def _set_up(connection: psycopg.Connection, settings: Mapping[str, str]) -> None
         return
     if settings is not USER_SETTINGS:
         connection.prepare_threshold = 0
-    wanted = {"TimeZone": "UTC", **_SERVER_KEEPALIVES, **settings}
+    wanted = {**_SERVER_KEEPALIVES, **settings}
     connection.execute(
         "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS wanted (name, value)",
         [list(wanted), list(wanted.values())],

@@ -38,10 +38,11 @@ def prepare(connection: psycopg.Connection, queries: Mapping[str, bytes], schema
 
 def _migrate(connection: psycopg.Connection, queries: Mapping[str, bytes], schema: str) -> None:
     connection.execute(queries["lock_migrations"], {"key": lock_key("migrations", schema)})
-    ((exists,),) = connection.execute(queries["schema_exists"], {"name": schema})
-    if not exists:
+    ((has_schema, has_table),) = connection.execute(queries["schema_exists"], {"name": schema})
+    if not has_schema:
         connection.execute(queries["create_schema"])
-    connection.execute(queries["create_schema_table"])
+    if not has_table:
+        connection.execute(queries["create_schema_table"])
     ((version,),) = connection.execute(queries["schema_version"])
     for migration in pending(version, load_migrations(PACKAGE)):
         # Without parameters, so that one call takes all statements of the file.

@@ -112,6 +112,15 @@ class PostgresStore:
 
     def _read(self, query: str, /, **values: Any) -> list[tuple[Any, ...]]:
         self._require_open()
+        try:
+            return self._read_once(query, values)
+        except StoreUnavailable as error:
+            if error.__cause__ is None or not is_server_lost(error.__cause__):
+                raise
+        # The connection had ended since it was last used. That tells nothing about the server, a new one does.
+        return self._read_once(query, values)
+
+    def _read_once(self, query: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         with self._readers.use() as connection:
             return connection.execute(self._queries[query], values).fetchall()
 

@@ -2,8 +2,10 @@
 CREATE SCHEMA IF NOT EXISTS {schema};
 
 -- name: schema_exists
--- Looked at first: a role that may not create schemas can use one that is there.
-SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = %(name)s);
+-- Looked at first: a role that may not create anything can use what is there.
+SELECT
+    EXISTS (SELECT FROM pg_namespace WHERE nspname = %(name)s),
+    EXISTS (SELECT FROM pg_tables WHERE schemaname = %(name)s AND tablename = 'schema_version');
 
 -- name: create_schema_table
 CREATE TABLE IF NOT EXISTS {schema}.schema_version (
@@ -13,7 +15,8 @@ CREATE TABLE IF NOT EXISTS {schema}.schema_version (
 );
 
 -- name: lock_migrations
-SELECT pg_advisory_xact_lock(%(key)s);
+-- A migration may take its time, and so may those who wait for it.
+SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true), pg_advisory_xact_lock(%(key)s);
 
 -- name: schema_version
 SELECT coalesce(max(version), 0) FROM {schema}.schema_version;
