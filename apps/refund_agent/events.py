@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncGenerator
-from contextlib import suppress
 from typing import Any
 
 from holdfast import aread_stream
 from holdfast.agents.langchain import LiveAnswers
 
+GLANCE = 0.5
+"""Seconds between looks at whether the server is to end."""
 KEEP_ALIVE = 10.0
 """Seconds of silence after which a comment is sent, so that nobody in between closes the connection."""
 
@@ -53,18 +55,27 @@ class Follower:
             await self.queue.put({"kind": "partial", "id": message_id, "text": text})
 
 
+closing = threading.Event()
+"""Set when the server is to end: readers are let go, so that it need not wait for them."""
+
+
 async def lines(conversation_id: str, after: int) -> AsyncGenerator[str, None]:
     """Yield the conversation as server-sent events, from the item after offset `after` on."""
     follower = Follower(conversation_id, after)
     reading = asyncio.create_task(follower.run())
+    silence = 0.0
     try:
         yield "retry: 500\n\n"
-        while not reading.done():
-            with suppress(TimeoutError):
-                item = await asyncio.wait_for(follower.queue.get(), KEEP_ALIVE)
-                offset = f"id: {item['offset']}\n" if "offset" in item else ""
-                yield f"{offset}data: {json.dumps(item)}\n\n"
+        while not (reading.done() or closing.is_set()):
+            try:
+                item = await asyncio.wait_for(follower.queue.get(), GLANCE)
+            except TimeoutError:
+                silence += GLANCE
+                if silence >= KEEP_ALIVE:
+                    silence = 0.0
+                    yield ": still here\n\n"
                 continue
-            yield ": still here\n\n"
+            offset = f"id: {item['offset']}\n" if "offset" in item else ""
+            yield f"{offset}data: {json.dumps(item)}\n\n"
     finally:
         reading.cancel()

@@ -82,17 +82,21 @@ def _protect(web: FastAPI, settings: Settings) -> None:
     async def guard(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
         if (request.url.hostname or "") not in hosts:
             return Response("unknown host", status_code=421)
-        origin = request.headers.get("origin")
-        crossed = request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}
-        if request.method not in {"GET", "HEAD", "OPTIONS"} and (
-            crossed or (origin is not None and urlsplit(origin).netloc != request.headers.get("host"))
-        ):
+        if request.method not in {"GET", "HEAD", "OPTIONS"} and _is_from_elsewhere(request):
             return Response("this request comes from another site", status_code=403)
         response = await go_on(request)
         response.headers.setdefault("Content-Security-Policy", _POLICY)
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         response.headers.setdefault("Referrer-Policy", "no-referrer")
         return response
+
+
+def _is_from_elsewhere(request: Request) -> bool:
+    """Tell whether another site's page made the browser send this; a page without referrer has the origin `null`."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        return site not in {"same-origin", "none"}
+    return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
 
 
 def _add_pages(web: FastAPI, settings: Settings) -> None:
