@@ -51,6 +51,8 @@ class Approvals:
         self.base_url = _checked(base_url)
         self.retry = retry
         self.redeliver_after = seconds(redeliver_after)
+        if not self.redeliver_after:
+            raise ConfigurationError("redeliver_after= must be more than 0: it is the pause between failed deliveries")
         self.desk = Desk(app)
         app.codec.register(Decision, name="holdfast.Decision")
         app.extensions[Approvals] = self

@@ -90,6 +90,8 @@ def sender_address(sender: str) -> Address:
     """Read an address with or without a name. Raises `ConfigurationError`."""
     name, address = parseaddr(sender)
     try:
+        if breaks_lines(sender):
+            raise UsageError(f"not a mail address: {sender!r}")
         return Address(display_name=name, addr_spec=check_address(address))
     except UsageError as error:
         raise ConfigurationError(f"sender: {error}") from None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -39,6 +39,7 @@ from holdfast.store.base import AskApproval, Audit, Record
 
 WEEK = timedelta(days=7)
 _LONGEST_PAUSE = 3600.0
+_REASON_KEPT = 200
 
 
 def request_approval(
@@ -181,10 +182,11 @@ class _Wait:
 
     def decision(self) -> Flow[Decision]:
         """Return the decision; nothing here but what is recorded decides which way it goes, so replays go the same."""
-        unreached = self._asked.recipients
+        to_reach: Collection[str] = self._asked.recipients
         pause = self._approvals.redeliver_after if self._approvals is not None else _LONGEST_PAUSE
         while True:
-            unreached = yield from self._deliver(unreached)
+            unreached = yield from self._deliver(to_reach)
+            to_reach = unreached.keys()
             until = self._next_delivery(pause, unreached) if unreached else self._asked.expires_at
             pause = min(pause * 2, _LONGEST_PAUSE)
             left = max(until - self._execution.engine.clock.now(), 0.0)
@@ -194,12 +196,12 @@ class _Wait:
                 if decision.status != PENDING:
                     return decision
             elif until >= self._asked.expires_at:
-                unreached = ()
+                to_reach = ()
                 yield from self._expire()
 
-    def _deliver(self, recipients: Sequence[str]) -> Flow[tuple[str, ...]]:
-        """Deliver to each, in a step of its own; return those whom it did not reach."""
-        unreached = []
+    def _deliver(self, recipients: Collection[str]) -> Flow[dict[str, str]]:
+        """Deliver to each, in a step of its own; return those whom it did not reach, and why."""
+        unreached = {}
         policy = self._approvals.retry if self._approvals is not None else RetryPolicy()
         courier = Courier(self._execution, self._approvals).deliver
         body = _threaded(courier) if self._in_thread else courier
@@ -207,11 +209,11 @@ class _Wait:
         for recipient in recipients:
             try:
                 yield from run_step(self._execution, step, (self._asked.approval_id, recipient), {})
-            except Exception:  # noqa: BLE001 - recorded; whatever a delivery raises, the next may succeed
-                unreached.append(recipient)
-        return tuple(unreached)
+            except Exception as error:  # noqa: BLE001 - recorded; whatever a delivery raises, the next may succeed
+                unreached[recipient] = str(error)[:_REASON_KEPT]
+        return unreached
 
-    def _next_delivery(self, pause: float, unreached: Sequence[str]) -> float:
+    def _next_delivery(self, pause: float, unreached: Mapping[str, str]) -> float:
         """Record when deliveries that failed are tried again, and say in the audit trail that they failed."""
         execution = self._execution
         operation, _ = execution.operation(Kind.STEP, "redeliver_approval_at")
@@ -222,10 +224,16 @@ class _Wait:
         until = min(now + pause, self._asked.expires_at)
         checkpoint = execution.checkpoint(operation, output=execution.encode(operation, until, float))
         lines = [
-            Audit(entry=AuditEntry(approval_id=self._asked.approval_id, at=now, event="undelivered", actor=recipient))
-            for recipient in unreached
+            AuditEntry(
+                approval_id=self._asked.approval_id,
+                at=now,
+                event="undelivered",
+                actor=recipient,
+                detail={"reason": reason},
+            )
+            for recipient, reason in unreached.items()
         ]
-        execution.submit(*lines, Record(checkpoint=checkpoint))
+        execution.submit(*(Audit(entry=line) for line in lines), Record(checkpoint=checkpoint))
         return until
 
     def _expire(self) -> Flow[None]:

@@ -28,7 +28,12 @@ def templates(what: str) -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        at_time=at_time, code_groups=code_groups, excerpt=excerpt, pieces=pieces, spelled_out=spelled_out
+        at_time=at_time,
+        code_groups=code_groups,
+        excerpt=excerpt,
+        pieces=pieces,
+        quoted=quoted,
+        spelled_out=spelled_out,
     )
     return environment
 
@@ -36,3 +41,9 @@ def templates(what: str) -> Environment:
 def code_groups(code: str) -> str:
     """Write a code so that it is easily read off: 123 456."""
     return f"{code[:3]} {code[3:]}"
+
+
+def quoted(text: str, mark: str = "") -> str:
+    """Put a mark before each line, so that no value can pass for the mail's own words; without one, make one line."""
+    lines = text.splitlines()
+    return "\n".join(f"{mark}{line}" for line in lines) if mark else " ".join(lines)

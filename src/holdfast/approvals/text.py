@@ -26,7 +26,7 @@ def pieces(text: str) -> Iterator[tuple[str, bool]]:
     for odd in _ODD.finditer(text):
         if odd.start() > position:
             yield text[position : odd.start()], False
-        yield f"U+{ord(odd[0]):04X}", True
+        yield f"\u27e8U+{ord(odd[0]):04X}\u27e9", True
         position = odd.end()
     if position < len(text):
         yield text[position:], False
@@ -34,7 +34,7 @@ def pieces(text: str) -> Iterator[tuple[str, bool]]:
 
 def spelled_out(text: str) -> str:
     """Return the text with invisible characters named, for where there is no markup."""
-    return "".join(f"\u27e8{piece}\u27e9" if odd else piece for piece, odd in pieces(text))
+    return "".join(piece for piece, _ in pieces(text))
 
 
 def breaks_lines(text: str) -> bool:
