@@ -182,6 +182,15 @@ def slow() -> str:
     return dawdle()
 
 
+@workflow
+def idles() -> str:
+    """Pass a step, then do nothing durable for longer than a heartbeat, then die."""
+    act("early")
+    time.sleep(1.0)
+    crash_once("idle")
+    return "done"
+
+
 @transaction
 def create_ledger() -> None:
     connection().cursor().execute("CREATE TABLE ledger (name TEXT)")

@@ -103,6 +103,12 @@ def test_promise_stream_has_no_gap_and_no_repeat_and_event_its_last_value(store_
         assert app.store.event("main", "state") == '"done"'
 
 
+def test_an_outcome_is_written_soon_although_nothing_waits_for_it(store_url: str, tmp_path: Path) -> None:
+    effects = tmp_path / "effects"
+    assert killed_and_restarted(store_url, "idles", effects, "idle") == "done"
+    assert len(effects_of(effects)) == 1
+
+
 def test_promise_work_of_a_dead_process_is_taken_over_by_a_live_one(
     store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

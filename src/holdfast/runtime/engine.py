@@ -158,6 +158,11 @@ class Engine:
         if full:
             self.hub.work.set()
 
+    def write_what_rides(self) -> None:
+        """Write outcomes that wait for a next operation which is long in coming, so that a crash repeats less."""
+        for execution in self.running:
+            execution.submit()
+
     def release_all(self, timeout: float) -> bool:
         """Let every workflow leave memory at its next durable operation.
 

@@ -79,6 +79,7 @@ class Lease:
     def _run(self) -> None:
         while not self._stopping.wait(self._engine.config.heartbeat):
             try:
+                self._engine.write_what_rides()
                 self._engine.clock.synchronise()
                 self._round()
             except StoreUnavailable as error:
