@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test crash bench lint types format chromium lock coverage
+.PHONY: help venv demo test crash lint types format chromium lock coverage
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -28,14 +28,11 @@ coverage: venv chromium ## run every test and report which branches none of them
 crash: venv ## run only the tests that kill real processes
 	$(BIN)/pytest -m crash $(ARGS)
 
-bench: venv ## measure
-	$(BIN)/python -m benchmarks $(ARGS)
-
 lint: venv ## check style
 	$(BIN)/ruff check && $(BIN)/ruff format --check
 
 types: venv ## check types
-	$(BIN)/mypy $(wildcard src tests apps benchmarks)
+	$(BIN)/mypy src tests apps
 
 format: venv ## mend style
 	$(BIN)/ruff check --fix && $(BIN)/ruff format

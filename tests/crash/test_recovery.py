@@ -14,6 +14,8 @@ from holdfast.store.base import TakeOver, Unit
 from tests.crash.programs import CONFIG, innocent
 from tests.helpers import ROOT, ScriptProcess, eventually
 
+pytestmark = pytest.mark.crash
+
 
 def run(url: str, name: str, effects: Path, crash: str = "") -> subprocess.CompletedProcess[str]:
     """Run a program to its end, or to its death."""

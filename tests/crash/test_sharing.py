@@ -15,6 +15,8 @@ from tests.crash.programs import CONFIG, create_ledger, greets, pays
 from tests.crash.test_recovery import effects_of
 from tests.helpers import ScriptProcess, eventually
 
+pytestmark = pytest.mark.crash
+
 WORKER = """
 import sys, threading
 from holdfast import Holdfast

@@ -128,7 +128,6 @@ def test_messages_are_decoded_as_the_receiver_says(app: Holdfast) -> None:
         return f"{answer.by}: {answer.approved}"
 
     handle = start(decided)
-    app.codec.register(Answer)
     send(handle.id, Answer(approved=True, by="ada"), topic="decision")
     assert handle.result(timeout=10) == "ada: True"
 

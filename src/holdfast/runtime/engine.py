@@ -13,7 +13,7 @@ from holdfast.core.codec import Codec
 from holdfast.core.model import Claimed, Status
 from holdfast.core.options import Config
 from holdfast.core.replay import Journal
-from holdfast.errors import ConfigurationError, StoreUnavailable
+from holdfast.errors import ConfigurationError, PayloadError, StoreUnavailable
 from holdfast.runtime.clock import DatabaseClock
 from holdfast.runtime.committer import Committer
 from holdfast.runtime.context import Frame
@@ -250,6 +250,17 @@ class Engine:
         instance = self.definitions.instance(definition, document["$instance"])
         args, kwargs = self.codec.decode_call(definition.signature, document["arguments"])
         return (instance, *args), kwargs
+
+    def encode_parcel(self, value: object) -> str:
+        """Encode what is handed to somebody else: a message, an event, a stream's item.
+
+        A registered type travels with its name; another dataclass or model as plain JSON, for a reader who says what it
+        is to be decoded as. Raises `PayloadError`.
+        """
+        try:
+            return self.codec.encode(value)
+        except PayloadError:
+            return self.codec.encode(value, type(value))
 
     # Reading and waiting
 

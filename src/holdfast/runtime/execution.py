@@ -11,7 +11,7 @@ import asyncio
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -321,8 +321,15 @@ class Execution:
 
     def encode(self, operation: Operation, value: object, hint: Any) -> str:
         """Encode a value for the journal. Raises `PayloadError` that names workflow and step."""
+        return self._encoded(operation, lambda: self.engine.codec.encode(value, hint))
+
+    def encode_parcel(self, operation: Operation, value: object) -> str:
+        """Encode what is handed to others. Raises `PayloadError` that names workflow and step."""
+        return self._encoded(operation, lambda: self.engine.encode_parcel(value))
+
+    def _encoded(self, operation: Operation, encode: Callable[[], str]) -> str:
         try:
-            return self.engine.codec.encode(value, hint)
+            return encode()
         except PayloadError as error:
             raise PayloadError(
                 f"workflow {self.workflow_id!r}, {operation.kind} {operation.step_id!r}: its value can't be recorded "

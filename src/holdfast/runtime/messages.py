@@ -30,7 +30,7 @@ def send(engine: Engine, workflow_id: str, message: object, topic: str, key: str
         yield from _send_recorded(frame.execution, workflow_id, message, topic, key)
         return
     message_id = key or (engine.step_scoped_id(frame, "send") if frame is not None else engine.ids.new())
-    body = engine.codec.encode(message)
+    body = engine.encode_parcel(message)
     parcel = _parcel(engine, workflow_id, topic, body, key=message_id, sender_id=None)
     receipt = yield Durable(engine.committer.submit(Unit(writes=(Send(message=parcel),))))
     if receipt.results[0] is None:
@@ -45,7 +45,7 @@ def _send_recorded(execution: Execution, workflow_id: str, message: object, topi
         execution.value(recorded, None)
         return
     message_id = key or f"{execution.workflow_id}:{operation.step_id}"
-    body = execution.encode(operation, message, Any)
+    body = execution.encode_parcel(operation, message)
     parcel = _parcel(engine, workflow_id, topic, body, key=message_id, sender_id=execution.workflow_id)
     # The id is the same at every replay, so a crash between this commit and the checkpoint sends nothing twice.
     (status,) = yield from execution.write(Send(message=parcel))
@@ -102,7 +102,7 @@ def put_event(engine: Engine, name: str, value: object) -> Flow[None]:
         event = PutEvent(
             workflow_id=execution.workflow_id,
             name=name,
-            value=engine.codec.encode(value),
+            value=engine.encode_parcel(value),
             write_id=engine.step_scoped_id(frame, f"event:{name}"),
         )
         yield Durable(engine.committer.submit(Unit(writes=(event,))))
@@ -111,7 +111,7 @@ def put_event(engine: Engine, name: str, value: object) -> Flow[None]:
     operation, _ = execution.operation(Kind.EVENT, f"set_event:{name}", engine.codec.digest(value))
     if execution.begin(operation) is not None:
         return
-    text = execution.encode(operation, value, Any)
+    text = execution.encode_parcel(operation, value)
     write = PutEvent(workflow_id=execution.workflow_id, name=name, value=text, write_id=operation.step_id)
     ride_and_submit(execution, operation, write, "null")
 

@@ -41,7 +41,7 @@ def append(engine: Engine, stream: str, value: object) -> Flow[None]:
 
 
 def _append(engine: Engine, workflow_id: str, stream: str, value: object, write_id: str) -> Append:
-    text = None if value is END_OF_STREAM else engine.codec.encode(value)
+    text = None if value is END_OF_STREAM else engine.encode_parcel(value)
     return Append(workflow_id=workflow_id, stream=stream, value=text, write_id=write_id)
 
 
