@@ -8,10 +8,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Demo
 from tests.helpers import eventually
+
+pytestmark = pytest.mark.browser
 
 PATIENCE = 30_000
 """Milliseconds for what includes a crash and a restart."""
@@ -147,3 +150,24 @@ def test_a_message_sent_while_the_system_is_down_is_answered_once_after_it_is_ba
     chat.expect_answers(1)
     eventually(lambda: demo.refund_of(1007) == "paid", timeout=30)
     assert [entry["order_id"] for entry in demo.ledger()] == ["1007"]
+
+
+def test_conversations_are_separate_and_a_reset_begins_anew(browser: Browser, demo: Demo) -> None:
+    chat = open_chat(browser, demo)
+    chat.say("Refund 1007")
+    chat.expect_answers(1)
+    chat.page.get_by_role("button", name="+ New conversation").click()
+    expect(chat.page.get_by_role("tab", name="Conversation 2", selected=True)).to_be_visible(timeout=PATIENCE)
+    expect(chat.page.locator("li.said")).to_have_count(0)
+    chat.say("hello")
+    chat.expect_answers(1)
+    chat.page.get_by_role("tab", name="Conversation 1").click()
+    expect(chat.page.locator("li.said")).to_have_text("Refund 1007", timeout=PATIENCE)
+    chat.page.get_by_role("button", name="Reset").click()
+    expect(chat.page.get_by_role("tab", name="Conversation 2")).to_have_count(0, timeout=PATIENCE)
+    expect(chat.page.locator("li.said")).to_have_count(0)
+    assert demo.refund_of(1007) == "none"
+    assert demo.ledger() == []
+    chat.say("Refund 1007")
+    chat.expect_answers(1)
+    eventually(lambda: demo.refund_of(1007) == "paid", timeout=30)
