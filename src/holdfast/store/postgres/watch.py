@@ -15,7 +15,7 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 
 import psycopg
@@ -105,7 +105,8 @@ class Watch:
             self._wake()
             thread = self._thread
         if thread is not None and thread is not threading.current_thread():
-            thread.join()
+            # It may be stuck in a connection that is half gone; the server gives the locks up soon enough then.
+            thread.join(PATIENCE)
 
     def _start(self) -> None:
         if self._thread is None and not self._stopping:
@@ -161,16 +162,14 @@ class Watch:
             while not self._stopping:
                 waiting_for_lock = self._take_locks(connection)
                 self._listen(connection)
+                # Statements may have read notifications along with their replies: the socket shows no sign of those.
+                heard += _notifications(connection)
                 self._tell(heard)
                 ready = selector.select(1.0 if waiting_for_lock else LOOK_SECONDS)
                 alarm.quiet()
                 if not ready:
                     connection.execute("SELECT 1")
                 connection.pgconn.consume_input()
-                while notify := connection.pgconn.notifies():
-                    heard.append(
-                        psycopg.Notify(notify.relname.decode(), notify.extra.decode(errors="replace"), notify.be_pid)
-                    )
 
     def _take_locks(self, connection: psycopg.Connection) -> bool:
         """Bring the locks held into line with those wanted; tell whether one is still another session's."""
@@ -234,6 +233,11 @@ class Watch:
             while not self._stopping and (left := deadline - time.monotonic()) > 0:
                 if selector.select(left):
                     alarm.quiet()
+
+
+def _notifications(connection: psycopg.Connection) -> Iterator[psycopg.Notify]:
+    while notify := connection.pgconn.notifies():
+        yield psycopg.Notify(notify.relname.decode(), notify.extra.decode(errors="replace"), notify.be_pid)
 
 
 class Alarm:
