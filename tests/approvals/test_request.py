@@ -112,7 +112,7 @@ def test_a_waiting_workflow_leaves_memory_and_delivers_nothing_again_when_it_is_
     handle = start(asks_for_a_refund, "1,299.00")
     request = inbox.wait()
     eventually(lambda: handle.status() is Status.SUSPENDED)
-    assert not app.engine.running
+    eventually(lambda: not app.engine.running)
     approvals.decide(request.approval_id, True, by="ada")
     assert handle.result(timeout=10).approved
     assert inbox.attempts == 1
