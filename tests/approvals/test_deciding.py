@@ -10,7 +10,7 @@ import pytest
 from holdfast import Handle, Holdfast, start, workflow
 from holdfast.approvals import ApprovalError, ApprovalRequest, Approvals, Decision, request_approval
 from holdfast.errors import BlockingCallOnEventLoop, UsageError
-from tests.approvals.conftest import MANAGER, Inbox
+from tests.approvals.kit import MANAGER, Inbox
 
 
 @workflow

@@ -2,67 +2,19 @@
 
 from __future__ import annotations
 
-import email
-import email.policy
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-from email.message import EmailMessage
 from html import unescape
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import Envelope
 
 from holdfast import Holdfast, RetryPolicy, start, workflow
 from holdfast.approvals import ApprovalLinks, ApprovalRequest, Approvals, SmtpDelivery, request_approval
 from holdfast.errors import ConfigurationError, UsageError
-from tests.approvals.conftest import DEPUTY, MANAGER, QUICK
+from tests.approvals.kit import DEPUTY, MANAGER, QUICK
+from tests.approvals.mail_server import Mailbox, free_port, parts, serving
 from tests.helpers import eventually
 
 SENDER = "Refunds <refunds@example.com>"
-
-
-class Mailbox:
-    """What a mail server took in; it may refuse, or lose the connection after it took the mail."""
-
-    def __init__(self) -> None:
-        self.taken: list[tuple[list[str], EmailMessage]] = []
-        self.answers: list[str] = []
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
-        answer = self.answers.pop(0) if self.answers else "250 OK"
-        if answer.startswith("250") or answer == "lose":
-            content = envelope.content or b""
-            assert isinstance(content, bytes)
-            message = email.message_from_bytes(content, policy=email.policy.default)
-            self.taken.append((envelope.rcpt_tos, message))
-        if answer == "lose":
-            server.transport.close()
-        return answer
-
-
-@pytest.fixture
-def mailbox() -> Mailbox:
-    return Mailbox()
-
-
-@contextmanager
-def serving(mailbox: Mailbox, port: int = 0) -> Iterator[int]:
-    controller = Controller(mailbox, hostname="127.0.0.1", port=port or _free_port())
-    controller.start()
-    try:
-        yield controller.port
-    finally:
-        controller.stop()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def request(**changes: Any) -> ApprovalRequest:
@@ -80,14 +32,6 @@ def request(**changes: Any) -> ApprovalRequest:
         "expires_at": 1795443136.0,
     }
     return ApprovalRequest(**{**fields, **changes})
-
-
-def parts(message: EmailMessage) -> tuple[str, str]:
-    """Return the text and the HTML of a mail."""
-    plain, html = message.get_body(("plain",)), message.get_body(("html",))
-    assert plain is not None
-    assert html is not None
-    return plain.get_content(), html.get_content()
 
 
 def test_a_mail_arrives_in_text_and_html_with_links_and_code(mailbox: Mailbox) -> None:
@@ -174,7 +118,7 @@ def asks_by_mail() -> str:
 def test_a_mail_server_that_is_away_or_loses_the_connection_costs_another_mail_and_nothing_else(
     store_url: str, mailbox: Mailbox
 ) -> None:
-    port = _free_port()
+    port = free_port()
     app = Holdfast(store_url, config=QUICK)
     approvals = Approvals(
         app,

@@ -18,7 +18,7 @@ from holdfast.approvals import (
     request_approval,
 )
 from holdfast.errors import ConfigurationError, OutsideWorkflow, UsageError, WorkflowWasCancelled
-from tests.approvals.conftest import DEPUTY, MANAGER, QUICK, Inbox, alter
+from tests.approvals.kit import DEPUTY, MANAGER, QUICK, Inbox, alter
 from tests.helpers import aeventually, eventually
 
 cleaned_up: list[str] = []

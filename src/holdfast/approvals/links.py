@@ -38,10 +38,15 @@ def code_of(token: str) -> str:
     return f"{number % 10**_CODE_DIGITS:0{_CODE_DIGITS}}"
 
 
-def is_code_of(token: str, typed: str) -> bool:
-    """Tell, in constant time, whether these are the token's digits; spaces and dashes between them don't matter."""
+def typed_code(typed: str) -> str | None:
+    """Return the digits that somebody typed, without spaces and dashes; None if that is no code at all."""
     digits = "".join(typed.replace("-", " ").split())
-    return hmac.compare_digest(digits.encode("utf-8", "surrogatepass"), code_of(token).encode())
+    return digits if len(digits) == _CODE_DIGITS and digits.isascii() and digits.isdigit() else None
+
+
+def is_code_of(token: str, typed: str) -> bool:
+    """Tell, in constant time, whether these are the token's digits."""
+    return hmac.compare_digest((typed_code(typed) or "").encode(), code_of(token).encode())
 
 
 def link_name(token_hash: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from holdfast.approvals.decision import PENDING
 from holdfast.approvals.desk import Desk, Verdict
 from holdfast.approvals.details import is_intact
-from holdfast.approvals.links import hash_of, is_code_of, link_name, was_made_for
+from holdfast.approvals.links import hash_of, is_code_of, link_name, typed_code, was_made_for
 from holdfast.core.model import Approval
 from holdfast.runtime.committer import Ticket
 from holdfast.runtime.effects import drive
@@ -166,7 +166,8 @@ def _missing(form: Mapping[str, str]) -> dict[str, str]:
     errors = {}
     if form.get("choice") not in STATUSES:
         errors["choice"] = "Choose whether you approve or reject this."
-    if not form.get("code", "").strip():
+    if typed_code(form.get("code", "")) is None:
+        # Not counted as a wrong code: a scanner that fills in every field must not lock the person out.
         errors["code"] = "Type the six-digit code from the mail that this link came in."
     if len(_comment(form)) > LONGEST_COMMENT:
         errors["comment"] = f"The comment can have up to {LONGEST_COMMENT} characters."
