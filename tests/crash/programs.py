@@ -33,6 +33,7 @@ from holdfast import (
     workflow_id,
     write_stream,
 )
+from holdfast.errors import StepOutcomeUnknown
 
 CONFIG = Config(suspend_after=0.2, heartbeat=0.2, lease=2.0, poll=1.0, shutdown_timeout=1.0)
 
@@ -180,6 +181,33 @@ def dawdle() -> str:
 @workflow
 def slow() -> str:
     return dawdle()
+
+
+@step(at_most_once=True)
+def transfer() -> str:
+    return act("transfer")
+
+
+@workflow
+def transfers() -> str:
+    try:
+        return transfer()
+    except StepOutcomeUnknown as error:
+        return f"unknown: {error.step}"
+
+
+def look_it_up() -> str:
+    return "found it done"
+
+
+@step(at_most_once=True, check=look_it_up)
+def checked_transfer() -> str:
+    return act("transfer")
+
+
+@workflow
+def transfers_with_a_check() -> str:
+    return checked_transfer()
 
 
 @workflow

@@ -72,6 +72,20 @@ def test_promise_transaction_takes_effect_exactly_once(store_url: str, tmp_path:
     assert killed_and_restarted(store_url, "books", tmp_path / "effects", crash) == "1"
 
 
+def test_promise_at_most_once_step_is_not_run_again_but_its_outcome_is_unknown(store_url: str, tmp_path: Path) -> None:
+    effects = tmp_path / "effects"
+    result = killed_and_restarted(store_url, "transfers", effects, "after-transfer")
+    assert result == "unknown: transfer#1"
+    assert len(effects_of(effects)) == 1
+
+
+def test_an_interrupted_at_most_once_step_is_settled_by_its_check(store_url: str, tmp_path: Path) -> None:
+    effects = tmp_path / "effects"
+    result = killed_and_restarted(store_url, "transfers_with_a_check", effects, "after-transfer")
+    assert result == "found it done"
+    assert len(effects_of(effects)) == 1
+
+
 def test_promise_children_are_started_once(store_url: str, tmp_path: Path) -> None:
     effects = tmp_path / "effects"
     assert killed_and_restarted(store_url, "has_children", effects, "between") == "['called', 'background']"
