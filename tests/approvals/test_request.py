@@ -243,6 +243,15 @@ def test_a_delivery_that_fails_is_tried_again_until_it_succeeds(
     assert len(approvals.list()) == 1
 
 
+def test_nobody_is_asked_what_is_decided_already(app: Holdfast, approvals: Approvals, inbox: Inbox) -> None:
+    def decides_at_once(request: ApprovalRequest) -> None:
+        approvals.decide(request.approval_id, True, by="ada")
+
+    inbox.failing = decides_at_once
+    assert start(asks_for_a_refund_async, "1").result(timeout=10).approved
+    assert [request.recipient for request in inbox.requests] == [MANAGER]
+
+
 def test_who_can_not_be_reached_does_not_keep_others_from_deciding(
     app: Holdfast, approvals: Approvals, inbox: Inbox
 ) -> None:

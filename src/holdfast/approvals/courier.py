@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 
 from holdfast.approvals.approvals import Approvals
+from holdfast.approvals.decision import PENDING
 from holdfast.approvals.delivery import ApprovalRequest
 from holdfast.approvals.details import is_intact, recorded_rows
 from holdfast.approvals.links import code_of, hash_of, link_name, new_token
@@ -33,12 +34,17 @@ class Courier:
         self._approvals = approvals
 
     def deliver(self, approval_id: str, recipient: str) -> None:
-        """Deliver to one recipient, by a link of its own. Blocks. Raises `DeliveryFailed`, `ConfigurationError`."""
+        """Deliver to one recipient, by a link of its own, unless it is decided by now.
+
+        Blocks. Raises `DeliveryFailed`, `ConfigurationError`, and `ApprovalError` if there is nothing to stand by.
+        """
         if self._approvals is None:
             raise ConfigurationError("this program has no Approvals(app, …) any more to deliver the request with")
         approval = self._execution.engine.store.approval(approval_id)
         if approval is None or not is_intact(approval):
             raise ApprovalError(f"the record of approval {approval_id!r} was altered since it was asked for")
+        if approval.status != PENDING:
+            return
         token = new_token(approval.digest)
         token_hash = hash_of(token)
         self._write(AddLink(approval_id=approval_id, token_hash=token_hash, recipient=recipient))
