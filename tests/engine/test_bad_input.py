@@ -116,6 +116,25 @@ def test_a_corrupted_input_blocks_its_workflow_with_the_reason_and_no_other(app:
     assert start(wants_a_number, 5).result(timeout=10) == 5
 
 
+def test_a_defect_of_the_engine_leaves_a_visible_workflow_that_can_be_resumed(
+    app: Holdfast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @workflow
+    def ends() -> str:
+        return "the end"
+
+    def breaks(value: object, hint: object = None) -> str:
+        raise RuntimeError("a defect")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(app.codec, "encode", breaks)
+        handle = options(id="d").start(ends)
+        eventually(lambda: handle.status() is Status.BLOCKED)
+    assert "a defect" in (app.get_workflow("d").report or "")
+    app.resume("d")
+    assert handle.result(timeout=10) == "the end"
+
+
 @step
 def quick(number: int) -> int:
     return number

@@ -45,8 +45,9 @@ class Notifier:
     def _run(self) -> None:
         while True:
             self._wanted.wait()
-            stopping = self._stopping.wait(GATHER)
+            # Cleared before the look at `_stopping`, which `stop` sets first: its call is never wiped away unseen.
             self._wanted.clear()
+            stopping = self._stopping.wait(GATHER)
             with self._lock:
                 news, self._news = self._news, set()
                 ready, self._ready = self._ready, False

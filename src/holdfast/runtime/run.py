@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import traceback
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ from holdfast.runtime.context import Frame, current, runner_here
 from holdfast.runtime.control import Diverged, Lost, Released, Suspended, Unwind
 from holdfast.runtime.effects import Flow, Invoke
 from holdfast.runtime.execution import Execution
-from holdfast.store.base import Finish, Release, SetAside, Suspend, Write
+from holdfast.store.base import Finish, Release, SetAside, Suspend
 
 log = logging.getLogger("holdfast.workflow")
 
@@ -49,19 +50,12 @@ def run(execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
         resumed=execution.resumed,
     ) as span:
         try:
-            while True:
-                try:
-                    ended = yield from _once(execution, args, kwargs)
-                except Suspended as suspended:
-                    if (yield from _suspend(execution, suspended)):
-                        return LEFT
-                    execution, args, kwargs = yield from engine.reload(execution)
-                else:
-                    if ended.error is not None:
-                        span.failed(ended.error, attempt=1)
-                    return ended
+            ended = yield from _until_it_ends_or_waits(execution, args, kwargs)
+            if ended.error is not None:
+                span.failed(ended.error, attempt=1)
+            return ended
         except Diverged as diverged:
-            yield from _set_aside(execution, diverged)
+            yield from _set_aside(execution, _divergence(execution, diverged), str(diverged))
         except Lost:
             log.info("workflow %s goes on elsewhere", execution.workflow_id, extra={"action": "workflow_lost"})
         except Released:
@@ -72,7 +66,20 @@ def run(execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
                 execution.workflow_id,
                 extra={"action": "workflow_interrupted"},
             )
+        except Exception as error:  # noqa: BLE001 - a defect here must leave a visible workflow, not a lost one
+            yield from _set_aside(execution, _defect(error), repr(error))
     return LEFT
+
+
+def _until_it_ends_or_waits(execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Flow[Ended]:
+    """Call the function, again from its journal where what it was about to wait for has come meanwhile."""
+    while True:
+        try:
+            return (yield from _once(execution, args, kwargs))
+        except Suspended as suspended:
+            if (yield from _suspend(execution, suspended)):
+                return LEFT
+            execution, args, kwargs = yield from execution.engine.reload(execution)
 
 
 def _once(execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Flow[Ended]:
@@ -164,8 +171,8 @@ def _release(execution: Execution) -> Flow[None]:
         return
 
 
-def _set_aside(execution: Execution, diverged: Diverged) -> Flow[None]:
-    report = {
+def _divergence(execution: Execution, diverged: Diverged) -> dict[str, str]:
+    return {
         "reason": "non-determinism",
         "step": diverged.mismatch.step_id,
         "recorded": diverged.mismatch.expected,
@@ -175,15 +182,25 @@ def _set_aside(execution: Execution, diverged: Diverged) -> Flow[None]:
         "way out": "make the code ask for what was recorded, in that order, or give a changed workflow another "
         "version; then resume the workflow: its journal is kept",
     }
-    write: Write = SetAside(status=Status.BLOCKED, report=json.dumps(report))
-    try:
-        yield from execution.write(write)
-    except Unwind:
-        return
+
+
+def _defect(error: Exception) -> dict[str, str]:
+    return {
+        "reason": "an error inside Holdfast",
+        "error": "".join(traceback.format_exception(error)),
+        "way out": "report it; the journal is kept, and the workflow can be resumed",
+    }
+
+
+def _set_aside(execution: Execution, report: dict[str, str], in_short: str) -> Flow[None]:
     log.error(
         "workflow %s (%s) is blocked: %s",
         execution.workflow_id,
         execution.definition.name,
-        diverged,
+        in_short,
         extra={"action": "workflow_blocked"},
     )
+    try:
+        yield from execution.write(SetAside(status=Status.BLOCKED, report=json.dumps(report)))
+    except Unwind:
+        return
