@@ -73,7 +73,7 @@ async def person(new_person: Callable[[], Person]) -> AsyncIterator[Person]:
 
 
 @pytest.fixture
-def ask(app: Holdfast, inbox: Inbox) -> Ask:
+async def ask(app: Holdfast, inbox: Inbox) -> AsyncIterator[Ask]:
     """Start a workflow that asks the manager and the deputy; give its handle and the manager's request."""
 
     async def ask(timeout: float = 60.0, **details: str) -> tuple[Handle[Decision], ApprovalRequest]:
@@ -82,7 +82,9 @@ def ask(app: Holdfast, inbox: Inbox) -> Ask:
         await inbox.await_(so_far + 2)
         return handle, inbox.requests[so_far]
 
-    return ask
+    yield ask
+    # While the loop still runs: what waits on it leaves memory in order.
+    await app.aclose()
 
 
 @pytest.fixture
