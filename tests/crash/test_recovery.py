@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from holdfast import Holdfast, Status, read_stream
-from holdfast.store.base import TakeOver, Unit
 from tests.crash.programs import CONFIG, innocent
 from tests.helpers import ROOT, ScriptProcess, eventually
 
@@ -166,11 +165,7 @@ def test_promise_a_paused_process_can_not_write_after_its_lease(
         eventually(lambda: "slow" in " ".join(effects_of(effects)))
         process.pause()
         with Holdfast(store_url, config=CONFIG) as app:
-            taken = app.engine.committer.submit(
-                Unit(writes=(TakeOver(worker_id=app.get_workflow("main").owner or "", crash_limit=3),))
-            )
-            assert taken.wait().results[0] == ["main"]
-            app.engine.hub.work.set()
+            eventually(lambda: app.get_workflow("main").owner == app.engine.worker_id, timeout=20)
             process.unpause()
             assert app.retrieve("main").result(timeout=30) == "slept"
             assert app.get_workflow("main").epoch > 1

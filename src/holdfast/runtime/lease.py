@@ -103,9 +103,9 @@ class Lease:
                 self._take_over(peer)
 
     def _is_dead(self, peer: WorkerRecord, now: float) -> bool:
-        gone = self._lock.is_free(peer) if self._lock is not None else None
-        if gone is not None:
-            return gone
+        if self._lock is not None and self._lock.is_free(peer):
+            return True
+        # Alive or unknown: paused or cut off, it loses its work all the same when its lease ends.
         heartbeat_at, since = self._seen.get(peer.worker_id, (None, now))
         if heartbeat_at != peer.heartbeat_at:
             self._seen[peer.worker_id] = (peer.heartbeat_at, now)
