@@ -15,29 +15,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from holdfast.core.model import (
-    Approval,
-    AuditEntry,
-    Checkpoint,
-    Claimed,
-    Outcome,
-    StreamItem,
-    WorkflowFilter,
-    WorkflowRecord,
-)
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.store.base import Committed, Conflict, Listener, StoreTransaction, Unit, WorkerLock
-from holdfast.store.postgres import reads
 from holdfast.store.postgres.batch import Batch
 from holdfast.store.postgres.commit import Commit, in_turns
 from holdfast.store.postgres.connection import HINT_SETTINGS, USER_SETTINGS, WRITE_SETTINGS, Connector, Pool, Session
 from holdfast.store.postgres.faults import is_server_lost, user_errors
 from holdfast.store.postgres.handlers import HANDLERS
 from holdfast.store.postgres.schema import prepare
-from holdfast.store.postgres.sql import queries
+from holdfast.store.postgres.sql import queries, text_array
 from holdfast.store.postgres.transaction import ISOLATION_LEVELS, PostgresTransaction
 from holdfast.store.postgres.watch import Subscription, Watch, payload
 from holdfast.store.postgres.worker_lock import PostgresWorkerLock
+from holdfast.store.reads import ReadingStore
 
 log = logging.getLogger("holdfast.store.postgres")
 
@@ -47,7 +37,7 @@ CONFLICT_TRIES = 5
 CONFLICT_PAUSE = 0.01
 
 
-class PostgresStore:
+class PostgresStore(ReadingStore):
     """See `holdfast.store.base.Store`."""
 
     dialect = "postgresql"
@@ -163,63 +153,11 @@ class PostgresStore:
             now = None if self._clock is None else self._clock()
             return Commit(Batch(connection, self._queries, now), units, HANDLERS).write()
 
-    def claimed(self, workflow_ids: Sequence[str]) -> list[Claimed]:
-        """Load workflows with their journals."""
-        return reads.claimed(self._read, workflow_ids)
+    def _texts(self, texts: Iterable[str]) -> Any:
+        return text_array(texts)
 
-    def get_workflow(self, workflow_id: str) -> WorkflowRecord | None:
-        """Read one workflow."""
-        return reads.workflow(self._read, workflow_id)
-
-    def list_workflows(self, where: WorkflowFilter) -> list[WorkflowRecord]:
-        """List workflows, newest first."""
-        return reads.list_workflows(self._read, where)
-
-    def outcomes(self, workflow_ids: Sequence[str]) -> dict[str, Outcome]:
-        """Read outcomes, and what was set aside."""
-        return reads.outcomes(self._read, workflow_ids)
-
-    def journal(self, workflow_id: str) -> list[Checkpoint]:
-        """Read a journal."""
-        return reads.journal(self._read, workflow_id)
-
-    def event(self, workflow_id: str, name: str) -> str | None:
-        """Read an event's value."""
-        return reads.event(self._read, workflow_id, name)
-
-    def stream(self, workflow_id: str, stream: str, offset: int, limit: int) -> list[StreamItem]:
-        """Read a stream's items."""
-        return reads.stream(self._read, workflow_id, stream, offset=offset, limit=limit)
-
-    def next_due(self, names: Sequence[str]) -> float | None:
-        """Tell when the next waiting workflow is due."""
-        return reads.next_due(self._read, names, None if self._clock is None else self._clock())
-
-    def count_unknown(self, names: Sequence[str]) -> dict[str, int]:
-        """Count enqueued workflows of other names."""
-        return reads.count_unknown(self._read, names)
-
-    def cancelled_by_others(self, worker_id: str) -> list[str]:
-        """List what a worker runs and is asked to cancel."""
-        return reads.cancelled_by_others(self._read, worker_id)
-
-    def approval(self, approval_id: str) -> Approval | None:
-        """Read an approval."""
-        return reads.approval(self._read, approval_id)
-
-    def approval_by_token(self, token_hash: str) -> tuple[Approval, str] | None:
-        """Find the approval and the recipient of a link."""
-        return reads.approval_by_token(self._read, token_hash)
-
-    def approvals(
-        self, *, status: str | None = None, workflow_id: str | None = None, limit: int = 100
-    ) -> list[Approval]:
-        """List approvals, newest first."""
-        return reads.approvals(self._read, status=status, workflow_id=workflow_id, limit=limit)
-
-    def audit(self, approval_id: str) -> list[AuditEntry]:
-        """Read an audit trail."""
-        return reads.audit(self._read, approval_id)
+    def _bound_now(self) -> float | None:
+        return None if self._clock is None else self._clock()
 
     @contextmanager
     def transaction(self, isolation: str | None = None) -> Iterator[StoreTransaction]:

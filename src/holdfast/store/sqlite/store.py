@@ -10,24 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from holdfast.core.model import (
-    Approval,
-    AuditEntry,
-    Checkpoint,
-    Claimed,
-    Outcome,
-    StreamItem,
-    WorkflowFilter,
-    WorkflowRecord,
-)
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.store.base import Committed, Listener, StoreTransaction, Unit, WorkerLock
 from holdfast.store.queries import load_queries
-from holdfast.store.sqlite import reads
+from holdfast.store.reads import ReadingStore
 from holdfast.store.sqlite.batch import write_units
 from holdfast.store.sqlite.connection import Connection, connect
 from holdfast.store.sqlite.faults import driver_errors
-from holdfast.store.sqlite.ledger import Ledger
+from holdfast.store.sqlite.ledger import Ledger, as_json
 from holdfast.store.sqlite.listener import SilentListener, WalListener
 from holdfast.store.sqlite.location import Location
 from holdfast.store.sqlite.pool import Pool
@@ -43,7 +33,7 @@ READERS, TRANSACTIONS = 8, 4
 ISOLATION_LEVELS = frozenset({"read committed", "repeatable read", "serializable"})
 
 
-class SqliteStore:
+class SqliteStore(ReadingStore):
     """See `holdfast.store.base.Store`."""
 
     dialect = "sqlite"
@@ -149,63 +139,11 @@ class SqliteStore:
             receipts = write_units(ledger, units)
         return Committed(receipts=receipts, news=frozenset(ledger.news), ready=ledger.ready)
 
-    def claimed(self, workflow_ids: Sequence[str]) -> list[Claimed]:
-        """Load workflows with their journals."""
-        return reads.claimed(self._read, workflow_ids)
+    def _texts(self, texts: Iterable[str]) -> Any:
+        return as_json(texts)
 
-    def get_workflow(self, workflow_id: str) -> WorkflowRecord | None:
-        """Read one workflow."""
-        return reads.workflow(self._read, workflow_id)
-
-    def list_workflows(self, where: WorkflowFilter) -> list[WorkflowRecord]:
-        """List workflows, newest first."""
-        return reads.list_workflows(self._read, where)
-
-    def outcomes(self, workflow_ids: Sequence[str]) -> dict[str, Outcome]:
-        """Read outcomes, and what was set aside."""
-        return reads.outcomes(self._read, workflow_ids)
-
-    def journal(self, workflow_id: str) -> list[Checkpoint]:
-        """Read a journal."""
-        return reads.journal(self._read, workflow_id)
-
-    def event(self, workflow_id: str, name: str) -> str | None:
-        """Read an event's value."""
-        return reads.event(self._read, workflow_id, name)
-
-    def stream(self, workflow_id: str, stream: str, offset: int, limit: int) -> list[StreamItem]:
-        """Read a stream's items."""
-        return reads.stream(self._read, workflow_id, stream, offset=offset, limit=limit)
-
-    def next_due(self, names: Sequence[str]) -> float | None:
-        """Tell when the next waiting workflow is due."""
-        return reads.next_due(self._read, names, self._clock())
-
-    def count_unknown(self, names: Sequence[str]) -> dict[str, int]:
-        """Count enqueued workflows of other names."""
-        return reads.count_unknown(self._read, names)
-
-    def cancelled_by_others(self, worker_id: str) -> list[str]:
-        """List this worker's running workflows that are to be cancelled."""
-        return reads.cancelled_by_others(self._read, worker_id)
-
-    def approval(self, approval_id: str) -> Approval | None:
-        """Read an approval."""
-        return reads.approval(self._read, approval_id)
-
-    def approval_by_token(self, token_hash: str) -> tuple[Approval, str] | None:
-        """Find the approval and the recipient of a link."""
-        return reads.approval_by_token(self._read, token_hash)
-
-    def approvals(
-        self, *, status: str | None = None, workflow_id: str | None = None, limit: int = 100
-    ) -> list[Approval]:
-        """List approvals, newest first."""
-        return reads.approvals(self._read, status=status, workflow_id=workflow_id, limit=limit)
-
-    def audit(self, approval_id: str) -> list[AuditEntry]:
-        """Read an audit trail."""
-        return reads.audit(self._read, approval_id)
+    def _bound_now(self) -> float | None:
+        return self._clock()
 
     @contextmanager
     def transaction(self, isolation: str | None = None) -> Iterator[StoreTransaction]:

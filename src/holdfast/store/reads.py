@@ -1,0 +1,123 @@
+"""What is read outside of commits: the same named queries and rows for both databases."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from holdfast.core.model import (
+    Approval,
+    AuditEntry,
+    Checkpoint,
+    Claimed,
+    Outcome,
+    StreamItem,
+    WorkflowFilter,
+    WorkflowRecord,
+)
+from holdfast.store import rows
+
+
+class ReadingStore(ABC):
+    """The reading half of a store, whose contract is in `holdfast.store.base.Store`."""
+
+    @abstractmethod
+    def _read(self, query: str, /, **values: Any) -> list[tuple[Any, ...]]:
+        """Run a named query and give its rows. Raises `StoreUnavailable`."""
+
+    @abstractmethod
+    def _texts(self, texts: Iterable[str]) -> Any:
+        """Bind many texts as one value, in the form that the dialect's queries take apart."""
+
+    @abstractmethod
+    def _bound_now(self) -> float | None:
+        """Return the time that queries are to go by; None: the database's own clock."""
+
+    def claimed(self, workflow_ids: Sequence[str]) -> list[Claimed]:
+        """Load workflows with their journals, in the order asked for."""
+        wanted = self._texts(workflow_ids)
+        records = {row[0]: rows.workflow_record(row) for row in self._read("workflows_by_id", workflow_ids=wanted)}
+        journals: defaultdict[str, list[Checkpoint]] = defaultdict(list)
+        for workflow_id, *row in self._read("journals", workflow_ids=wanted):
+            journals[workflow_id].append(rows.checkpoint(row))
+        found = [workflow_id for workflow_id in dict.fromkeys(workflow_ids) if workflow_id in records]
+        return [Claimed(record=records[each], journal=tuple(journals[each])) for each in found]
+
+    def get_workflow(self, workflow_id: str) -> WorkflowRecord | None:
+        """Read one workflow."""
+        found = self._read("workflow", workflow_id=workflow_id)
+        return rows.workflow_record(found[0]) if found else None
+
+    def list_workflows(self, where: WorkflowFilter) -> list[WorkflowRecord]:
+        """List workflows, newest first."""
+        before_at, before_id = where.before or (None, None)
+        values: dict[str, Any] = {
+            "statuses": None if where.status is None else self._texts(status.value for status in where.status),
+            "name": where.name,
+            "id_prefix": where.id_prefix,
+            "created_after": where.created_after,
+            "created_before": where.created_before,
+            "before_at": before_at,
+            "before_id": before_id,
+            "limit": where.limit,
+        }
+        if where.parent_id is None:
+            found = self._read("list_workflows", **values)
+        else:
+            found = self._read("list_children", parent_id=where.parent_id, **values)
+        return [rows.workflow_record(row) for row in found]
+
+    def outcomes(self, workflow_ids: Sequence[str]) -> dict[str, Outcome]:
+        """Read outcomes, and what was set aside."""
+        found = self._read("outcomes", workflow_ids=self._texts(workflow_ids))
+        return {workflow_id: rows.outcome(row) for workflow_id, *row in found}
+
+    def journal(self, workflow_id: str) -> list[Checkpoint]:
+        """Read a journal in the order of recording."""
+        return [rows.checkpoint(row) for row in self._read("journal", workflow_id=workflow_id)]
+
+    def event(self, workflow_id: str, name: str) -> str | None:
+        """Read an event's value."""
+        found = self._read("event", workflow_id=workflow_id, name=name)
+        return found[0][0] if found else None
+
+    def stream(self, workflow_id: str, stream: str, offset: int, limit: int) -> list[StreamItem]:
+        """Read a stream's items from an offset on."""
+        found = self._read("stream", workflow_id=workflow_id, stream=stream, offset=offset, limit=limit)
+        return [rows.stream_item(row) for row in found]
+
+    def next_due(self, names: Sequence[str]) -> float | None:
+        """Tell when the next suspended or delayed workflow is due."""
+        [(due,)] = self._read("next_due", names=self._texts(names), now=self._bound_now())
+        return None if due is None else float(due)
+
+    def count_unknown(self, names: Sequence[str]) -> dict[str, int]:
+        """Count enqueued workflows whose names are not among these."""
+        return dict(self._read("count_unknown", names=self._texts(names)))
+
+    def cancelled_by_others(self, worker_id: str) -> list[str]:
+        """List what a worker runs and is asked to cancel."""
+        return [workflow_id for (workflow_id,) in self._read("cancelled_by_others", worker_id=worker_id)]
+
+    def approval(self, approval_id: str) -> Approval | None:
+        """Read an approval."""
+        found = self._read("approval", approval_id=approval_id)
+        return rows.approval(found[0]) if found else None
+
+    def approval_by_token(self, token_hash: str) -> tuple[Approval, str] | None:
+        """Find the approval and the recipient that a link's token hash belongs to."""
+        found = self._read("approval_by_token", token_hash=token_hash)
+        return (rows.approval(found[0]), found[0][13]) if found else None
+
+    def approvals(
+        self, *, status: str | None = None, workflow_id: str | None = None, limit: int = 100
+    ) -> list[Approval]:
+        """List approvals, newest first."""
+        found = self._read("approvals", status=status, workflow_id=workflow_id, limit=limit)
+        return [rows.approval(row) for row in found]
+
+    def audit(self, approval_id: str) -> list[AuditEntry]:
+        """Read an audit trail in order."""
+        return [rows.audit_entry(row) for row in self._read("audit", approval_id=approval_id)]
