@@ -19,7 +19,8 @@ from holdfast.core.model import (
     WorkerRecord,
     WorkflowRecord,
 )
-from holdfast.store.base import (
+from holdfast.store.base import Store
+from holdfast.store.writes import (
     Cancel,
     Claim,
     Committed,
@@ -33,7 +34,6 @@ from holdfast.store.base import (
     Resume,
     Send,
     SetAside,
-    Store,
     Suspend,
     TakeOver,
     Unit,

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from holdfast.core.model import Approval, AuditEntry, Status
-from holdfast.store.base import AddLink, AskApproval, Audit, Received, Unit
+from holdfast.store.writes import AddLink, AskApproval, Audit, Received, Unit
 from tests.conformance.kit import START, Bench, approval, decide, for_message, next_epoch, receive
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.core.model import Fence, Status
-from holdfast.store.base import Cancel, Create, Finish, Record, Release, Resume, SetAside, TakeOver
+from holdfast.store.writes import Cancel, Create, Finish, Record, Release, Resume, SetAside, TakeOver
 from tests.conformance.kit import START, Bench, checkpoint, for_message, for_outcome, new, next_epoch
 
 

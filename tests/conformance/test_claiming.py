@@ -7,7 +7,7 @@ import json
 import pytest
 
 from holdfast.core.model import Fence, Status, WorkerRecord
-from holdfast.store.base import (
+from holdfast.store.writes import (
     Claim,
     Create,
     Finish,

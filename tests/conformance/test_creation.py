@@ -7,7 +7,7 @@ from dataclasses import asdict
 import pytest
 
 from holdfast.core.model import Fence, Status
-from holdfast.store.base import Create, Created, Finish, Record, Suspend, Unit
+from holdfast.store.writes import Create, Created, Finish, Record, Suspend, Unit
 from tests.conformance.kit import START, Bench, checkpoint, new
 
 

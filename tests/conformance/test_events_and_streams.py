@@ -6,7 +6,7 @@ import itertools
 import threading
 
 from holdfast.core.model import StreamItem
-from holdfast.store.base import Append, PutEvent, Record, Unit
+from holdfast.store.writes import Append, PutEvent, Record, Unit
 from tests.conformance.kit import Bench, checkpoint
 
 

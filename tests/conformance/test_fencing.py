@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.core.model import Fence, Status
-from holdfast.store.base import (
+from holdfast.store.writes import (
     Append,
     Cancel,
     Create,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.core.model import Fence, Kind, Status
-from holdfast.store.base import Create, Finish, PutEvent, Record, SetAside, Unit
+from holdfast.store.writes import Create, Finish, PutEvent, Record, SetAside, Unit
 from tests.conformance.kit import START, Bench, checkpoint, new
 
 # What the codec makes of text from models: plain ASCII, with NULs and lone surrogates as escapes.

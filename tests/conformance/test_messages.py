@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.core.model import Kind, Status
-from holdfast.store.base import Finish, Received, Record, Send, Unit
+from holdfast.store.writes import Finish, Received, Record, Send, Unit
 from tests.conformance.kit import Bench, checkpoint, for_message, message, next_epoch, receive
 
 

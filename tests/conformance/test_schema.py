@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import SchemaTooNew, StoreUnavailable
-from holdfast.store.base import Create, Store, Unit
+from holdfast.store.base import Store
+from holdfast.store.writes import Create, Unit
 from tests.conformance.kit import new
 from tests.helpers import ScriptProcess
 

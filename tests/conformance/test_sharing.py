@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 
 from holdfast.core.model import Fence, Status, WorkerRecord, WorkflowFilter
-from holdfast.store.base import Create, Finish, Record, Send, Store, Unit
+from holdfast.store.base import Store
 from holdfast.store.process import host_identity, process_started
+from holdfast.store.writes import Create, Finish, Record, Send, Unit
 from tests.conformance.kit import Bench, checkpoint, message, new, receive, worker
 from tests.helpers import ScriptProcess, eventually, kill_at_line
 
 WORK = """
 import sys
 from holdfast.core.model import Status
-from holdfast.store.base import Claim, Finish, Register, Unit
+from holdfast.store.writes import Claim, Finish, Register, Unit
 from holdfast.core.model import Fence
 from holdfast.store.open import open_store
 from tests.conformance.kit import worker
@@ -42,7 +43,7 @@ store.close()
 """
 COMMIT_ONCE = """
 import sys
-from holdfast.store.base import Create, Unit
+from holdfast.store.writes import Create, Unit
 from holdfast.store.open import open_store
 from tests.conformance.kit import new
 store = open_store(sys.argv[1])
@@ -55,7 +56,7 @@ store.close()
 COMMIT_FOREVER = """
 import sys
 from holdfast.core.model import Fence, Status
-from holdfast.store.base import Create, Finish, Record, Unit
+from holdfast.store.writes import Create, Finish, Record, Unit
 from holdfast.store.open import open_store
 from tests.conformance.kit import checkpoint, new
 store = open_store(sys.argv[1])

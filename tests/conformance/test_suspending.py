@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from holdfast.core.model import Status
-from holdfast.store.base import Cancel, Finish, PutEvent, Record, Send, SetAside, Suspend, Unit
+from holdfast.store.writes import Cancel, Finish, PutEvent, Record, Send, SetAside, Suspend, Unit
 from tests.conformance.kit import (
     START,
     Bench,

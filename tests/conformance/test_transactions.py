@@ -10,7 +10,8 @@ import pytest
 
 from holdfast.core.model import Fence, Kind, Status
 from holdfast.errors import ConfigurationError, UsageError
-from holdfast.store.base import Create, Fenced, Finish, Record, Store, TakeOver, Unit
+from holdfast.store.base import Fenced, Store
+from holdfast.store.writes import Create, Finish, Record, TakeOver, Unit
 from tests.conformance.kit import Bench, FakeClock, checkpoint, new, next_epoch
 
 DEPOSIT = "UPDATE app_account SET balance = balance + 10"

@@ -21,7 +21,7 @@ from holdfast.errors import (
     StoreUnavailable,
     UsageError,
 )
-from holdfast.store.base import Create, Unit
+from holdfast.store.writes import Create, Unit
 from tests.engine.conftest import QUICK
 from tests.helpers import eventually
 from tests.postgres_server import PostgresServer

@@ -31,7 +31,7 @@ from holdfast.errors import (
     WorkflowIdConflict,
     WorkflowNotFound,
 )
-from holdfast.store.base import Committed, Unit
+from holdfast.store.writes import Committed, Unit
 from tests.engine.conftest import QUICK
 
 calls: list[object] = []

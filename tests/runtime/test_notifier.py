@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from holdfast.runtime.notifier import Notifier
-from holdfast.store.base import Committed, Store
+from holdfast.store.base import Store
+from holdfast.store.writes import Committed
 
 
 class Deaf:

@@ -11,11 +11,12 @@ import pytest
 
 from holdfast.core.model import Fence, Status
 from holdfast.errors import StoreUnavailable
-from holdfast.store.base import (
+from holdfast.store.base import Fenced
+from holdfast.store.postgres import PostgresStore
+from holdfast.store.writes import (
     Append,
     Claim,
     Create,
-    Fenced,
     Finish,
     PutEvent,
     Receipt,
@@ -27,7 +28,6 @@ from holdfast.store.base import (
     Unit,
     Write,
 )
-from holdfast.store.postgres import PostgresStore
 from tests.conformance.kit import checkpoint, for_message, message, new, receive, worker
 from tests.helpers import eventually
 from tests.store.postgres_kit import Proxy, superuser, wait_until_blocked

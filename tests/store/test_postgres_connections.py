@@ -11,8 +11,9 @@ import pytest
 
 from holdfast.core.model import Fence, WorkflowFilter
 from holdfast.errors import ConfigurationError, SchemaTooNew, StoreUnavailable, UsageError
-from holdfast.store.base import Conflict, Create, Record, Send, Unit
+from holdfast.store.base import Conflict
 from holdfast.store.postgres import PostgresStore
+from holdfast.store.writes import Create, Record, Send, Unit
 from tests.conformance.kit import checkpoint, message, new
 from tests.postgres_server import PostgresServer
 from tests.store.postgres_kit import Proxy, superuser, terminate

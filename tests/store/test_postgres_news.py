@@ -11,9 +11,9 @@ import pytest
 
 from holdfast.core.model import WorkerRecord
 from holdfast.errors import StoreUnavailable
-from holdfast.store.base import Create, Register, Unit
 from holdfast.store.postgres import PostgresStore, watch, worker_lock
 from holdfast.store.process import host_identity, process_started
+from holdfast.store.writes import Create, Register, Unit
 from tests.conformance.kit import new, worker
 from tests.helpers import ScriptProcess, eventually
 from tests.store.postgres_kit import Proxy, superuser, terminate

@@ -22,8 +22,9 @@ from holdfast.runtime.engine import Engine
 from holdfast.runtime.other_databases import OtherDatabase
 from holdfast.runtime.service import Service
 from holdfast.runtime.tracing import Tracer
-from holdfast.store.base import Resume, Store, Unit
+from holdfast.store.base import Store
 from holdfast.store.open import open_store
+from holdfast.store.writes import Resume, Unit
 from holdfast.telemetry import default_tracer
 
 P = ParamSpec("P")

@@ -17,7 +17,7 @@ from holdfast.core.model import Approval, AuditEntry
 from holdfast.errors import ApprovalError, ConfigurationError, HoldfastError
 from holdfast.runtime.control import Lost
 from holdfast.runtime.execution import Execution
-from holdfast.store.base import AddLink, Audit, Unit, Write
+from holdfast.store.writes import AddLink, Audit, Unit, Write
 
 log = logging.getLogger("holdfast.approvals")
 

@@ -17,7 +17,7 @@ from holdfast.core.codec import Codec
 from holdfast.core.model import Approval, AuditEntry, Message
 from holdfast.runtime.committer import Ticket
 from holdfast.runtime.effects import Durable, Flow
-from holdfast.store.base import Audit, Decide, Receipt, Unit
+from holdfast.store.writes import Audit, Decide, Receipt, Unit
 
 T = TypeVar("T")
 

@@ -35,7 +35,7 @@ from holdfast.runtime.effects import Flow, drive, drive_async
 from holdfast.runtime.execution import Execution
 from holdfast.runtime.messages import receive
 from holdfast.runtime.step import run_step
-from holdfast.store.base import AskApproval, Audit, Record
+from holdfast.store.writes import AskApproval, Audit, Record
 
 WEEK = timedelta(days=7)
 _LONGEST_PAUSE = 3600.0

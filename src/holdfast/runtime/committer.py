@@ -16,7 +16,8 @@ from collections.abc import Callable, Sequence
 
 from holdfast.errors import StoreUnavailable
 from holdfast.runtime.signals import resolve_soon
-from holdfast.store.base import Committed, Receipt, Store, Unit
+from holdfast.store.base import Store
+from holdfast.store.writes import Committed, Receipt, Unit
 
 log = logging.getLogger("holdfast.committer")
 

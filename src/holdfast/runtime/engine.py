@@ -28,7 +28,8 @@ from holdfast.runtime.run import Ended, run
 from holdfast.runtime.signals import Signal
 from holdfast.runtime.threads import Loops, ThreadPool
 from holdfast.runtime.tracing import NoTracer, Tracer
-from holdfast.store.base import Cancel, Committed, SetAside, Store, Unit
+from holdfast.store.base import Store
+from holdfast.store.writes import Cancel, Committed, SetAside, Unit
 
 log = logging.getLogger("holdfast.engine")
 T = TypeVar("T")

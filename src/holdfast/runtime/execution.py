@@ -24,7 +24,7 @@ from holdfast.runtime.context import Frame, current, runner_here
 from holdfast.runtime.control import Diverged, Lost, Released, Unwind
 from holdfast.runtime.effects import Durable, Flow
 from holdfast.runtime.signals import Signal
-from holdfast.store.base import Create, Receipt, Record, Unit, Write
+from holdfast.store.writes import Create, Receipt, Record, Unit, Write
 
 if TYPE_CHECKING:
     from holdfast.runtime.committer import Ticket

@@ -20,8 +20,9 @@ from typing import Any
 from holdfast.core.model import WorkerRecord
 from holdfast.errors import StoreUnavailable
 from holdfast.runtime.engine import Engine
-from holdfast.store.base import Heartbeat, Receipt, Register, TakeOver, Unit, WorkerLock, Write
+from holdfast.store.base import WorkerLock
 from holdfast.store.process import host_identity, process_started
+from holdfast.store.writes import Heartbeat, Receipt, Register, TakeOver, Unit, Write
 
 log = logging.getLogger("holdfast.lease")
 

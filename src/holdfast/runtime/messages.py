@@ -12,7 +12,7 @@ from holdfast.runtime.context import current, workflow_frame
 from holdfast.runtime.effects import Durable, Flow
 from holdfast.runtime.execution import Execution
 from holdfast.runtime.waiting import Settled, timer, wait_until_settled
-from holdfast.store.base import PutEvent, Receive, Received, Record, Send, Unit, Write
+from holdfast.store.writes import PutEvent, Receive, Received, Record, Send, Unit, Write
 
 if TYPE_CHECKING:
     from holdfast.runtime.engine import Engine

@@ -6,7 +6,8 @@ import logging
 import threading
 
 from holdfast.errors import StoreUnavailable
-from holdfast.store.base import Committed, Store
+from holdfast.store.base import Store
+from holdfast.store.writes import Committed
 
 log = logging.getLogger("holdfast.notifier")
 

@@ -23,7 +23,7 @@ from holdfast.runtime.context import Frame, current, runner_here
 from holdfast.runtime.control import Diverged, Lost, Released, Suspended, Unwind
 from holdfast.runtime.effects import Flow, Invoke
 from holdfast.runtime.execution import Execution
-from holdfast.store.base import Finish, Release, SetAside, Suspend
+from holdfast.store.writes import Finish, Release, SetAside, Suspend
 
 log = logging.getLogger("holdfast.workflow")
 

@@ -27,7 +27,7 @@ from holdfast.runtime.effects import Durable, Flow
 from holdfast.runtime.execution import Execution
 from holdfast.runtime.run import Ended
 from holdfast.runtime.waiting import Settled, wait_until_settled
-from holdfast.store.base import Create, Created, Receipt, Unit
+from holdfast.store.writes import Create, Created, Receipt, Unit
 
 if TYPE_CHECKING:
     from holdfast.runtime.engine import Engine

@@ -15,7 +15,7 @@ from holdfast.runtime.definitions import StepDefinition
 from holdfast.runtime.effects import Await, Flow, Invoke
 from holdfast.runtime.execution import Execution
 from holdfast.runtime.tracing import Span
-from holdfast.store.base import Progressed
+from holdfast.store.writes import Progressed
 
 
 def run_step(

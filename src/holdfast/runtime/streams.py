@@ -11,7 +11,7 @@ from holdfast.errors import WorkflowNotFound
 from holdfast.runtime.context import current, workflow_frame
 from holdfast.runtime.effects import Durable, Flow, drive, drive_async
 from holdfast.runtime.messages import ride_and_submit
-from holdfast.store.base import Append, Unit
+from holdfast.store.writes import Append, Unit
 
 if TYPE_CHECKING:
     from holdfast.runtime.engine import Engine

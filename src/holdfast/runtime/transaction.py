@@ -27,7 +27,8 @@ from holdfast.runtime.effects import Flow, OffloadWhole, drive, drive_async
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.execution import Execution
 from holdfast.runtime.signals import Signal
-from holdfast.store.base import Conflict, Fenced, Progressed
+from holdfast.store.base import Conflict, Fenced
+from holdfast.store.writes import Progressed
 
 log = logging.getLogger("holdfast.transaction")
 

@@ -8,7 +8,7 @@ import threading
 from holdfast.core.model import Claimed
 from holdfast.errors import StoreUnavailable
 from holdfast.runtime.engine import Engine
-from holdfast.store.base import Claim, Receipt, Unit
+from holdfast.store.writes import Claim, Receipt, Unit
 
 log = logging.getLogger("holdfast.worker")
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 
 from holdfast.core.model import Approval, AuditEntry
-from holdfast.store.base import Decide
+from holdfast.store.writes import Decide
 
 
 def refusal(asked: Approval, decide: Decide, now: float) -> str | None:

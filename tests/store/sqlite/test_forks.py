@@ -8,7 +8,7 @@ from tests.helpers import ScriptProcess
 
 FORKING = """
 import gc, os, sys
-from holdfast.store.base import Create, Unit
+from holdfast.store.writes import Create, Unit
 from holdfast.store.sqlite.store import SqliteStore
 from tests.conformance.kit import new
 

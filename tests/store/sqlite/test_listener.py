@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.store.base import Create, Unit
 from holdfast.store.sqlite.listener import WalListener
 from holdfast.store.sqlite.store import SqliteStore
+from holdfast.store.writes import Create, Unit
 from tests.conformance.kit import new
 from tests.helpers import eventually
 

@@ -7,8 +7,8 @@ import pytest
 
 from holdfast.core.model import Fence, Status
 from holdfast.errors import StoreUnavailable
-from holdfast.store.base import Create, Finish, Unit
 from holdfast.store.sqlite.store import SqliteStore
+from holdfast.store.writes import Create, Finish, Unit
 from tests.conformance.kit import checkpoint, new
 
 

@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session
 
 from holdfast.core.model import Fence
 from holdfast.errors import UsageError
-from holdfast.store.base import Create, StoreTransaction, Unit
+from holdfast.store.base import StoreTransaction
 from holdfast.store.sqlite.store import SqliteStore
+from holdfast.store.writes import Create, Unit
 from tests.conformance.kit import checkpoint, new
 
 FENCE = Fence(workflow_id="one", epoch=1)

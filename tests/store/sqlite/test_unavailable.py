@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import StoreUnavailable
-from holdfast.store.base import Create, Unit
 from holdfast.store.sqlite.faults import breaks_connection, is_locked
 from holdfast.store.sqlite.store import SqliteStore
+from holdfast.store.writes import Create, Unit
 from tests.conformance.kit import new
 
 BIG = '"' + "x" * 400_000 + '"'

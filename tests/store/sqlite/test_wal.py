@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import StoreUnavailable
-from holdfast.store.base import Create, Unit
 from holdfast.store.sqlite import writer
 from holdfast.store.sqlite.store import SqliteStore
 from holdfast.store.sqlite.wal import LockFile, WalGauge, has_reset_bug, journal_safety
+from holdfast.store.writes import Create, Unit
 from tests.conformance.kit import new
 
 

@@ -6,10 +6,10 @@ import json
 
 from holdfast.core.model import AuditEntry, Fence
 from holdfast.store import rows
-from holdfast.store.base import AddLink, AskApproval, Audit, Decide
 from holdfast.store.decisions import audit_key, decided_line, decision_key, refusal, requested_line
 from holdfast.store.postgres.batch import Batch, Read, nothing
 from holdfast.store.postgres.exchanges import put_message
+from holdfast.store.writes import AddLink, AskApproval, Audit, Decide
 
 
 def ask(batch: Batch, _fence: Fence | None, write: AskApproval) -> Read:

@@ -13,9 +13,9 @@ import psycopg
 
 from holdfast.core.model import NewWorkflow, Status, WorkflowRecord
 from holdfast.store import rows
-from holdfast.store.base import Created, Finish, Release, SetAside, Suspend
 from holdfast.store.postgres.bulk import Part, first_epoch
 from holdfast.store.postgres.sql import text_array
+from holdfast.store.writes import Created, Finish, Release, SetAside, Suspend
 
 Read = Callable[[], Any]
 """Reads a write's result, once its statements were sent."""

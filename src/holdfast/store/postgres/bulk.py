@@ -10,9 +10,9 @@ from typing import Any
 import psycopg
 
 from holdfast.core.model import NewWorkflow, Status
-from holdfast.store.base import Create, Finish, Record, Unit
 from holdfast.store.postgres.sql import Columns, columns, number_array, text_array
 from holdfast.store.rows import checkpoint_values
+from holdfast.store.writes import Create, Finish, Record, Unit
 
 Run = Callable[..., psycopg.Cursor[Any]]
 Row = tuple[Any, ...]

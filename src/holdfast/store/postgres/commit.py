@@ -16,7 +16,11 @@ from typing import Any
 import psycopg
 
 from holdfast.core.model import Fence, Kind, NewWorkflow, Status
-from holdfast.store.base import (
+from holdfast.store.postgres import bulk
+from holdfast.store.postgres.batch import Batch, Held, Read, nothing
+from holdfast.store.postgres.bulk import Part
+from holdfast.store.postgres.sql import Columns, columns, text_array
+from holdfast.store.writes import (
     Append,
     Cancel,
     Claim,
@@ -36,10 +40,6 @@ from holdfast.store.base import (
     Unit,
     Write,
 )
-from holdfast.store.postgres import bulk
-from holdfast.store.postgres.batch import Batch, Held, Read, nothing
-from holdfast.store.postgres.bulk import Part
-from holdfast.store.postgres.sql import Columns, columns, text_array
 
 Handler = Callable[[Batch, Fence | None, Any], Read]
 _NO_READS: Sequence[Read] = ()

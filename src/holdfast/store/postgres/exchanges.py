@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from holdfast.core.model import Checkpoint, Fence, Kind, Message, Status
-from holdfast.store.base import Append, PutEvent, Receive, Received, Send
 from holdfast.store.postgres.batch import Batch, Read
 from holdfast.store.rows import checkpoint_values
+from holdfast.store.writes import Append, PutEvent, Receive, Received, Send
 
 _CHECKPOINT = (
     "workflow_id",

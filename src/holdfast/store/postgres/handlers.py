@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from holdfast.store.base import (
+from holdfast.store.postgres import approvals, exchanges, lifecycle, recovery
+from holdfast.store.postgres.commit import Handler
+from holdfast.store.writes import (
     AddLink,
     Append,
     AskApproval,
@@ -25,8 +27,6 @@ from holdfast.store.base import (
     Suspend,
     TakeOver,
 )
-from holdfast.store.postgres import approvals, exchanges, lifecycle, recovery
-from holdfast.store.postgres.commit import Handler
 
 HANDLERS: Mapping[type[Any], Handler] = {
     Suspend: lifecycle.suspend,

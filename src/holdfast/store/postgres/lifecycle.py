@@ -5,9 +5,9 @@ from __future__ import annotations
 import psycopg
 
 from holdfast.core.model import Fence, Kind, Status
-from holdfast.store.base import Cancel, Progressed, Release, Resume, SetAside, Suspend
 from holdfast.store.postgres.batch import Batch, Read, nothing
 from holdfast.store.postgres.sql import Columns, columns, text_array
+from holdfast.store.writes import Cancel, Progressed, Release, Resume, SetAside, Suspend
 
 _WAITS: Columns = {"target_id": text_array, "kind": text_array, "name": text_array}
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from holdfast.core.model import Fence, Status, WorkerRecord
 from holdfast.store import rows
-from holdfast.store.base import Claim, Heartbeat, Register, TakeOver
 from holdfast.store.postgres.batch import Batch, Read, nothing
 from holdfast.store.postgres.sql import Columns, columns, number_array, text_array
 from holdfast.store.reports import crash_report
+from holdfast.store.writes import Claim, Heartbeat, Register, TakeOver
 
 _TAKEN_OVER: Columns = {
     "workflow_id": text_array,

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from holdfast.errors import ConfigurationError, StoreUnavailable
-from holdfast.store.base import Committed, Conflict, Listener, StoreTransaction, Unit, WorkerLock
+from holdfast.store.base import Conflict, Listener, StoreTransaction, WorkerLock
 from holdfast.store.postgres.batch import Batch
 from holdfast.store.postgres.commit import Commit, in_turns
 from holdfast.store.postgres.connection import HINT_SETTINGS, USER_SETTINGS, WRITE_SETTINGS, Connector, Pool, Session
@@ -28,6 +28,7 @@ from holdfast.store.postgres.transaction import ISOLATION_LEVELS, PostgresTransa
 from holdfast.store.postgres.watch import Subscription, Watch, payload
 from holdfast.store.postgres.worker_lock import PostgresWorkerLock
 from holdfast.store.reads import ReadingStore
+from holdfast.store.writes import Committed, Unit
 
 log = logging.getLogger("holdfast.store.postgres")
 

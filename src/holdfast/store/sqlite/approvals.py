@@ -6,10 +6,10 @@ import json
 
 from holdfast.core.model import Approval, AuditEntry
 from holdfast.store import rows
-from holdfast.store.base import AddLink, AskApproval, Audit, Decide, Send
 from holdfast.store.decisions import audit_key, decided_line, decision_key, refusal, requested_line
 from holdfast.store.sqlite.exchanges import send
 from holdfast.store.sqlite.ledger import Ledger
+from holdfast.store.writes import AddLink, AskApproval, Audit, Decide, Send
 
 
 def ask(ledger: Ledger, write: AskApproval) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from holdfast.core.model import Fence
-from holdfast.store.base import (
+from holdfast.store.sqlite import approvals, exchanges, lifecycle, recovery
+from holdfast.store.sqlite.ledger import ENQUEUED, RUNNING, SUSPENDED, Ledger, State
+from holdfast.store.writes import (
     AddLink,
     Append,
     AskApproval,
@@ -33,8 +35,6 @@ from holdfast.store.base import (
     Unit,
     Write,
 )
-from holdfast.store.sqlite import approvals, exchanges, lifecycle, recovery
-from holdfast.store.sqlite.ledger import ENQUEUED, RUNNING, SUSPENDED, Ledger, State
 
 _UNFENCED: Mapping[type[Any], Callable[[Ledger, Any], Any]] = {
     Create: lambda ledger, write: ledger.create(write.workflow),

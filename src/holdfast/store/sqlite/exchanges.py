@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from holdfast.core.model import Fence, Kind, Status
-from holdfast.store.base import Append, PutEvent, Receive, Received, Send
 from holdfast.store.sqlite.ledger import Ledger, State
+from holdfast.store.writes import Append, PutEvent, Receive, Received, Send
 
 
 def send(ledger: Ledger, write: Send) -> Status | None:

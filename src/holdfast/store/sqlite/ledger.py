@@ -15,7 +15,7 @@ from typing import Any
 
 from holdfast.core.model import Checkpoint, Fence, NewWorkflow, Status, WorkflowRecord
 from holdfast.store import rows
-from holdfast.store.base import Created, Finish
+from holdfast.store.writes import Created, Finish
 
 RUNNING, ENQUEUED, SUSPENDED = Status.RUNNING.value, Status.ENQUEUED.value, Status.SUSPENDED.value
 _STATUS, _OWNER = 2, 3

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from holdfast.core.model import Fence, Kind, Status, WaitOn
-from holdfast.store.base import Cancel, Progressed, Release, Resume, SetAside, Suspend
 from holdfast.store.sqlite.ledger import ENQUEUED, SUSPENDED, Ledger, State
+from holdfast.store.writes import Cancel, Progressed, Release, Resume, SetAside, Suspend
 
 _NOBODY_RUNS = frozenset({Status.BLOCKED.value, Status.DEAD.value})
 _HAS_COME = {Kind.RECEIVE: "message_waits", Kind.RESULT: "outcome_waits", Kind.GET_EVENT: "event_waits"}

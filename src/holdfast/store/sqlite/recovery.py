@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from holdfast.core.model import Status, WorkerRecord
 from holdfast.store import rows
-from holdfast.store.base import Claim, Heartbeat, Register, TakeOver
 from holdfast.store.reports import crash_report
 from holdfast.store.sqlite.ledger import Ledger, as_json
+from holdfast.store.writes import Claim, Heartbeat, Register, TakeOver
 
 
 def claim(ledger: Ledger, write: Claim) -> list[str]:

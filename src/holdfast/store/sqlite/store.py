@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from holdfast.errors import ConfigurationError, StoreUnavailable
-from holdfast.store.base import Committed, Listener, StoreTransaction, Unit, WorkerLock
+from holdfast.store.base import Listener, StoreTransaction, WorkerLock
 from holdfast.store.queries import load_queries
 from holdfast.store.reads import ReadingStore
 from holdfast.store.sqlite.batch import write_units
@@ -26,6 +26,7 @@ from holdfast.store.sqlite.transaction import SqliteTransaction
 from holdfast.store.sqlite.wal import journal_safety
 from holdfast.store.sqlite.worker_lock import FileWorkerLock, MemoryWorkerLock
 from holdfast.store.sqlite.writer import Writer
+from holdfast.store.writes import Committed, Unit
 
 PATIENCE = 5.0
 """Seconds to wait for others before `StoreUnavailable` tells the engine to warn and to try again."""
