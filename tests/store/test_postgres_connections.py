@@ -133,7 +133,7 @@ def test_sessions_have_limits_of_their_own(store: PostgresStore) -> None:
         assert settings == {
             "statement_timeout": "30000",
             "lock_timeout": "10000",
-            "idle_in_transaction_session_timeout": "60000",
+            "idle_in_transaction_session_timeout": "4000",
             "tcp_keepalives_idle": "10",
             "TimeZone": "UTC",
             "client_encoding": "UTF8",
@@ -141,6 +141,17 @@ def test_sessions_have_limits_of_their_own(store: PostgresStore) -> None:
     with store.transaction() as transaction:
         transaction.begin(None, None)
         assert transaction.connection.execute("SHOW statement_timeout").fetchone() == ("0",)
+
+
+def test_a_process_stopped_in_mid_commit_does_not_hold_up_the_others(
+    store: PostgresStore, open_store: Callable[..., PostgresStore]
+) -> None:
+    create(store, "one")
+    with store._writer.use() as stopped:
+        stopped.execute("BEGIN")
+        stopped.execute("SELECT id FROM holdfast.workflows WHERE id = 'one' FOR UPDATE")
+        [receipt] = open_store().commit([Unit(writes=(Send(message=message("one", "m1")),))]).receipts
+    assert receipt.accepted
 
 
 def test_a_read_needs_no_second_call_after_its_session_was_ended(store: PostgresStore, postgres_url: str) -> None:

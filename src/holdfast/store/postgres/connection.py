@@ -35,7 +35,9 @@ ENGINE_SETTINGS: Mapping[str, str] = {
     "TimeZone": "UTC",
     "statement_timeout": "30s",
     "lock_timeout": "10s",
-    "idle_in_transaction_session_timeout": "60s",
+    # The engine never pauses inside a transaction. A process that is stopped just there must not hold up the others:
+    # well before their lock timeout the server ends its session, and its locks with it.
+    "idle_in_transaction_session_timeout": "4s",
 }
 WRITE_SETTINGS: Mapping[str, str] = {
     **ENGINE_SETTINGS,
