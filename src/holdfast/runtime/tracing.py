@@ -41,7 +41,8 @@ class _NoSpan:
         return
 
 
-_NO_SPAN: AbstractContextManager[Span] = nullcontext(_NoSpan())
+NO_SPAN: AbstractContextManager[Span] = nullcontext(_NoSpan())
+"""What stands for a span where nothing is traced."""
 
 
 class NoTracer:
@@ -53,7 +54,7 @@ class NoTracer:
     def workflow(
         self, *, workflow_id: str, name: str, traceparent: str | None, resumed: bool
     ) -> AbstractContextManager[Span]:
-        return _NO_SPAN
+        return NO_SPAN
 
     def operation(self, *, kind: str, name: str, workflow_id: str, step_id: str) -> AbstractContextManager[Span]:
-        return _NO_SPAN
+        return NO_SPAN

@@ -8,22 +8,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from opentelemetry import context, trace
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from holdfast.runtime.tracing import Attribute
+from holdfast.runtime.tracing import NO_SPAN, Attribute
+from holdfast.runtime.tracing import Span as OpenSpan
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 
 
 class OpenTelemetryTracer:
-    """Opens spans with whatever provider the program has configured; without one they cost next to nothing."""
+    """Opens spans with whatever provider the program has configured; as long as there is none, opens nothing."""
 
     def __init__(self, provider: trace.TracerProvider | None = None) -> None:
+        self._provider = provider
         self._tracer = trace.get_tracer("holdfast", tracer_provider=provider)
+
+    @property
+    def _is_idle(self) -> bool:
+        return self._provider is None and isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
 
     def traceparent(self) -> str | None:
         """Return the W3C traceparent of the caller's span, or None if there is none."""
@@ -33,9 +39,16 @@ class OpenTelemetryTracer:
         _PROPAGATOR.inject(carrier)
         return carrier.get("traceparent")
 
-    @contextmanager
-    def workflow(self, *, workflow_id: str, name: str, traceparent: str | None, resumed: bool) -> Iterator[_OpenSpan]:
+    def workflow(
+        self, *, workflow_id: str, name: str, traceparent: str | None, resumed: bool
+    ) -> AbstractContextManager[OpenSpan]:
         """Open the span of one stay of a workflow in memory, under the span that started it."""
+        if self._is_idle:
+            return NO_SPAN
+        return self._workflow(workflow_id, name, traceparent, resumed=resumed)
+
+    @contextmanager
+    def _workflow(self, workflow_id: str, name: str, traceparent: str | None, *, resumed: bool) -> Iterator[_OpenSpan]:
         attributes: dict[str, Attribute] = {
             "holdfast.workflow.id": workflow_id,
             "holdfast.workflow.name": name,
@@ -47,9 +60,14 @@ class OpenTelemetryTracer:
         ) as span:
             yield _OpenSpan(span)
 
-    @contextmanager
-    def operation(self, *, kind: str, name: str, workflow_id: str, step_id: str) -> Iterator[_OpenSpan]:
+    def operation(self, *, kind: str, name: str, workflow_id: str, step_id: str) -> AbstractContextManager[OpenSpan]:
         """Open the span of an operation that really runs."""
+        if self._is_idle:
+            return NO_SPAN
+        return self._operation(kind, name, workflow_id, step_id)
+
+    @contextmanager
+    def _operation(self, kind: str, name: str, workflow_id: str, step_id: str) -> Iterator[_OpenSpan]:
         attributes = {"holdfast.workflow.id": workflow_id, "holdfast.step.id": step_id, "holdfast.kind": kind}
         with self._tracer.start_as_current_span(
             f"{kind} {name}", kind=SpanKind.INTERNAL, attributes=attributes
