@@ -35,6 +35,9 @@ MARK = "__holdfast__"
 """The attribute by which a decorated function carries its definition."""
 
 
+_AS_IT_COMES = StartOptions()
+
+
 @overload
 def workflow(function: Callable[P, R], /) -> Callable[P, R]: ...
 @overload
@@ -92,7 +95,7 @@ def _sync_workflow(definition: WorkflowDefinition) -> Callable[..., Any]:
             return function(*args, **kwargs)
         refuse_on_event_loop(f"{definition.name}()", f"await astart({definition.name}, …)")
         call = starting.Call(definition, args, kwargs)
-        return drive(starting.call(engine, call, StartOptions(), engine.run_here))
+        return drive(starting.call(engine, call, _AS_IT_COMES))
 
     return durable
 
@@ -105,8 +108,11 @@ def _async_workflow(definition: WorkflowDefinition) -> Callable[..., Coroutine[A
         engine = find_engine()
         if engine is None or _in_transaction():
             return await function(*args, **kwargs)
+        turn = engine.pace.turn() if current.get() is None else None
+        if turn is not None:
+            await turn
         call = starting.Call(definition, args, kwargs)
-        return await drive_async(starting.call(engine, call, StartOptions(), engine.run_as_task))
+        return await drive_async(starting.call(engine, call, _AS_IT_COMES))
 
     return durable
 

@@ -56,10 +56,10 @@ class Options:
         call = starting.Call(definition, bound, dict(kwargs))
         result: Any
         if definition.is_async:
-            result = drive_async(starting.call(engine, call, self.start_options, engine.run_as_task))
+            result = drive_async(starting.call(engine, call, self.start_options))
         else:
             refuse_on_event_loop("options(…).call()", "await options(…).astart(…)")
-            result = drive(starting.call(engine, call, self.start_options, engine.run_here))
+            result = drive(starting.call(engine, call, self.start_options))
         typed: R = result
         return typed
 

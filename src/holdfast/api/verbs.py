@@ -63,6 +63,9 @@ async def astart_with(
 ) -> Handle[Any]:
     """Start with options in a coroutine, on a given engine or the launched one."""
     engine = engine or engine_for("astart()")
+    turn = engine.pace.turn() if current.get() is None else None
+    if turn is not None:
+        await turn
     call = _call(function, args, kwargs)
     workflow_id = await drive_async(starting.start(engine, call, options))
     return Handle(workflow_id, hint=call.definition.signature.return_hint, engine=engine)

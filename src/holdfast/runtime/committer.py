@@ -12,7 +12,8 @@ import logging
 import queue
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
 
 from holdfast.errors import StoreUnavailable
 from holdfast.runtime.signals import resolve_soon
@@ -47,7 +48,7 @@ class Ticket:
                 pass
         return self._result()
 
-    async def wait_async(self) -> Receipt:
+    def __await__(self) -> Generator[Any, None, Receipt]:
         """Wait in a coroutine until the unit is durable or refused. Raises what the store raised for good."""
         if not self.done:
             loop = asyncio.get_running_loop()
@@ -55,7 +56,7 @@ class Ticket:
             self._futures.append((loop, future))
             # The committer sets `done` before it reads `_futures`: one of the two sees the other.
             if not self.done:
-                await future
+                yield from future
         return self._result()
 
     def _result(self) -> Receipt:
@@ -86,6 +87,14 @@ class Committer:
         self._thread = threading.Thread(target=self._run, name="holdfast-committer", daemon=True)
         self.commits = 0
         """How many transactions have been committed."""
+        self.on_written: Callable[[], None] = _nothing
+        """Called after each commit, when those who waited for it have been told."""
+        self._writing = 0
+
+    @property
+    def backlog(self) -> int:
+        """How many units are not written yet."""
+        return self._queue.qsize() + self._writing
 
     def start(self) -> None:
         """Start the thread."""
@@ -124,7 +133,10 @@ class Committer:
                     ending = True
                     break
                 batch.append(ticket)
+            self._writing = len(batch)
             self._write(batch)
+            self._writing = 0
+            self.on_written()
         self._refuse_the_rest()
 
     def _write(self, batch: Sequence[Ticket]) -> None:
@@ -175,6 +187,10 @@ class Committer:
                 return
             if ticket is not None:
                 _resolve_all([(ticket, None, StoreUnavailable("this Holdfast application is closed"))])
+
+
+def _nothing() -> None:
+    return
 
 
 def _resolve_all(outcomes: Sequence[tuple[Ticket, Receipt | None, BaseException | None]]) -> None:

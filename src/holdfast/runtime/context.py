@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections import Counter
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast.errors import OutsideWorkflow, UsageError
@@ -38,13 +38,15 @@ class Frame:
     step: StepInfo | None = None
     foreign: bool = False
     """A thread or task that the engine did not start: it must wait in memory."""
-    counts: Counter[str] = field(default_factory=Counter)
+    _counts: Counter[str] | None = None
     """How often the step's body has sent, started, … so far: names what it does the same way in every attempt."""
 
     def next_in_step(self, what: str) -> int:
         """Count one more `what` in this step's body; from 1."""
-        self.counts[what] += 1
-        return self.counts[what]
+        if self._counts is None:
+            self._counts = Counter()
+        self._counts[what] += 1
+        return self._counts[what]
 
 
 current: ContextVar[Frame | None] = ContextVar("holdfast_frame", default=None)

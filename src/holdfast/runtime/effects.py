@@ -7,8 +7,9 @@ steps, waits and children exists once for `def` and `async def`. The idea is htt
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
+from types import CoroutineType
 from typing import Any, TypeVar
 
 from holdfast.errors import StepTimeout
@@ -27,8 +28,8 @@ class Durable:
     def run(self) -> Any:
         return self.ticket.wait()
 
-    async def run_async(self) -> Any:
-        return await self.ticket.wait_async()
+    def run_async(self) -> Awaitable[Any]:
+        return self.ticket
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +46,11 @@ class Invoke:
     def run(self) -> Any:
         return self.function(*self.args, **(self.kwargs or {}))
 
-    async def run_async(self) -> Any:
+    def run_async(self) -> Awaitable[Any]:
         call = self.function(*self.args, **(self.kwargs or {}))
-        if not asyncio.iscoroutine(call) and not asyncio.isfuture(call):
-            return call
-        if self.timeout is None:
-            return await call
-        limit = asyncio.timeout(self.timeout)
-        try:
-            async with limit:
-                return await call
-        except TimeoutError:
-            if limit.expired():
-                raise StepTimeout(self.what, self.timeout) from None
-            raise
+        if type(call) is not CoroutineType and not asyncio.iscoroutine(call) and not asyncio.isfuture(call):
+            return _given(call)
+        return call if self.timeout is None else _limited(call, self.timeout, self.what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +63,8 @@ class Await:
     def run(self) -> Any:
         return self.signal.wait(self.timeout)
 
-    async def run_async(self) -> Any:
-        return await self.signal.wait_async(self.timeout)
+    def run_async(self) -> Awaitable[Any]:
+        return self.signal.wait_async(self.timeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +76,8 @@ class Offload:
     def run(self) -> Any:
         return self.function()
 
-    async def run_async(self) -> Any:
-        return await asyncio.to_thread(self.function)
+    def run_async(self) -> Awaitable[Any]:
+        return asyncio.to_thread(self.function)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,21 +102,21 @@ class OffloadWhole(Offload):
 
 @dataclass(frozen=True, slots=True)
 class Spawn:
-    """Carry a flow out as a task of its own, which goes on if the one who waits for it is cancelled.
+    """Carry a flow out: in a thread at once; on an event loop as a task, which goes on if its caller is cancelled.
 
     Gives its result.
     """
 
     flow: Any
-    keep: Callable[[asyncio.Task[Any]], None]
+    spawn: Callable[[Any, asyncio.Future[Any]], object]
 
     def run(self) -> Any:
         return drive(self.flow)
 
-    async def run_async(self) -> Any:
-        task = asyncio.create_task(drive_async(self.flow))
-        self.keep(task)
-        return await asyncio.shield(task)
+    def run_async(self) -> Awaitable[Any]:
+        waiter: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.spawn(self.flow, waiter)
+        return waiter
 
 
 Effect = Durable | Invoke | Await | Offload | Spawn
@@ -152,10 +144,27 @@ async def drive_async(flow: Flow[T]) -> T:
         effect = next(flow)
         while True:
             try:
-                value = await effect.run_async()
+                awaitable = effect.run_async()
+                del effect  # nothing to keep alive for as long as the wait may be
+                value = await awaitable
             except BaseException as error:  # noqa: BLE001 - the flow decides what to do about it
                 effect = flow.throw(error)
             else:
                 effect = flow.send(value)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]  # StopIteration is untyped
+
+
+async def _limited(call: Awaitable[T], timeout: float, what: str) -> T:
+    limit = asyncio.timeout(timeout)
+    try:
+        async with limit:
+            return await call
+    except TimeoutError:
+        if limit.expired():
+            raise StepTimeout(what, timeout) from None
+        raise
+
+
+async def _given(value: T) -> T:
+    return value

@@ -20,11 +20,12 @@ from holdfast.runtime.context import Frame
 from holdfast.runtime.control import Released
 from holdfast.runtime.databases import Database, StoreDatabase
 from holdfast.runtime.definitions import Definitions, WorkflowDefinition
-from holdfast.runtime.effects import Await, Durable, Flow, Offload, Spawn, drive, drive_async
+from holdfast.runtime.effects import Await, Durable, Flow, Offload, Spawn, drive
 from holdfast.runtime.execution import Execution
 from holdfast.runtime.hub import Hub
 from holdfast.runtime.ids import Ids
-from holdfast.runtime.run import Ended, run
+from holdfast.runtime.pace import Pace
+from holdfast.runtime.run import run
 from holdfast.runtime.signals import Signal
 from holdfast.runtime.threads import Loops, ThreadPool
 from holdfast.runtime.tracing import NoTracer, Tracer
@@ -67,6 +68,8 @@ class Engine:
         self.clock = DatabaseClock(store.now, monotonic=time.monotonic)
         self.hub = Hub()
         self.committer = Committer(store, self._on_commit)
+        self.pace = Pace(lambda: self.committer.backlog)
+        self.committer.on_written = self.pace.go_on
         self.pool = ThreadPool(config.max_threads)
         self.loops = Loops()
         self.worker_id = self.ids.new()
@@ -118,37 +121,24 @@ class Engine:
     def run_in_background(self, execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Run a workflow that nobody waits for in this call: in a thread, or as a task."""
         if execution.definition.is_async:
-            self.loops.spawn(lambda: self._background_task(execution, args, kwargs))
+            self.loops.spawn(run(execution, args, kwargs))
         else:
-            self.pool.submit(lambda: self._background(execution, args, kwargs))
+            self.pool.submit(lambda: drive(run(execution, args, kwargs)))
 
-    def _background(self, execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        drive(self.run_here(execution, args, kwargs))
+    def inline(self, execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Spawn:
+        """Return the effect that runs a workflow for a caller who waits; it gives how the workflow `Ended`."""
+        return Spawn(run(execution, args, kwargs), self.loops.spawn)
 
-    async def _background_task(self, execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        await drive_async(self.run_here(execution, args, kwargs))
-
-    def run_as_task(self, execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Flow[Ended]:
-        """Run a workflow for a coroutine that waits; it goes on if that one is cancelled."""
-        ended: Ended = yield Spawn(self.run_here(execution, args, kwargs), self.loops.keep)
-        return ended
-
-    def run_here(self, execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Flow[Ended]:
-        """Run a workflow in the driver's own thread or task, known as running meanwhile."""
-        self._enter(execution)
-        try:
-            return (yield from run(execution, args, kwargs))
-        finally:
-            self._exit(execution)
-
-    def _enter(self, execution: Execution) -> None:
+    def enter(self, execution: Execution) -> None:
+        """Note that a workflow is in memory."""
         with self._lock:
             self._running[execution.workflow_id] = execution
         self.hub.watch(execution.workflow_id, execution.signal)
         if self.closing:
             execution.leave(Released())
 
-    def _exit(self, execution: Execution) -> None:
+    def exit(self, execution: Execution) -> None:
+        """Note that a workflow has left memory."""
         self.hub.unwatch(execution.workflow_id, execution.signal)
         with self._lock:
             full = len(self._running) >= self.config.max_running
@@ -224,16 +214,6 @@ class Engine:
             error,
             extra={"action": "workflow_blocked"},
         )
-
-    def reload(self, execution: Execution) -> Flow[tuple[Execution, tuple[Any, ...], dict[str, Any]]]:
-        """Rebuild a workflow that could not be suspended, because what it waits for has come, from its own journal."""
-        self._exit(execution)
-        claimed = yield from self.read(lambda: self.store.claimed([execution.workflow_id]))
-        loaded = self.load(claimed[0])
-        if loaded is None:
-            raise execution.leave(Released())
-        self._enter(loaded[0])
-        return loaded
 
     def encode_call(self, definition: WorkflowDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         """Encode a workflow's arguments; a method's instance goes by its registered name."""

@@ -174,18 +174,17 @@ class Execution:
             for task in list(self._tasks):
                 task.get_loop().call_soon_threadsafe(task.cancel)
 
-    @contextmanager
-    def interruptible(self) -> Iterator[None]:
-        """Let a cancellation interrupt the running task, if there is one, while the block runs."""
+    def interruptible(self) -> bool:
+        """Let a cancellation interrupt the running task from now on; tell whether `uninterruptible` must follow."""
         task = runner_here()
         if not isinstance(task, asyncio.Task) or task in self._tasks:
-            yield
-            return
+            return False
         self._tasks.add(task)
-        try:
-            yield
-        finally:
-            self._tasks.discard(task)
+        return True
+
+    def uninterruptible(self) -> None:
+        """Undo `interruptible`."""
+        self._tasks.discard(runner_here())
 
     def check_cancel(self, operation: Operation) -> None:
         """Raise `WorkflowCancelled` if it is due, and record at which operation, so that a replay does the same."""
@@ -261,9 +260,9 @@ class Execution:
         ticket = self.submit() or self._last_ticket
         if ticket is None:
             return
-        if ticket.done and not self._pending:
-            self._last_ticket = None
         yield from self.wait_for(ticket)
+        if self._last_ticket is ticket:
+            self._last_ticket = None
 
     def write(self, *writes: Write) -> Flow[Sequence[Any]]:
         """Write now, with all that rides along, and return the results of `writes`. Raises `Lost`."""

@@ -43,52 +43,83 @@ LEFT = Ended(None)
 def run(execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Flow[Ended]:
     """Run the workflow's function to its end, or until it leaves memory. Raises only what ends the process."""
     engine = execution.engine
-    with engine.tracer.workflow(
-        workflow_id=execution.workflow_id,
-        name=execution.definition.name,
-        traceparent=execution.traceparent,
-        resumed=execution.resumed,
-    ) as span:
-        try:
-            ended = yield from _until_it_ends_or_waits(execution, args, kwargs)
-            if ended.error is not None:
-                span.failed(ended.error, attempt=1)
-            return ended
-        except Diverged as diverged:
-            yield from _set_aside(execution, _divergence(execution, diverged), str(diverged))
-        except Lost:
-            log.info("workflow %s goes on elsewhere", execution.workflow_id, extra={"action": "workflow_lost"})
-        except Released:
-            yield from _release(execution)
-        except StoreUnavailable:
-            log.warning(
-                "workflow %s could not be finished before the shutdown; it goes on after the restart",
-                execution.workflow_id,
-                extra={"action": "workflow_interrupted"},
-            )
-        except Exception as error:  # noqa: BLE001 - a defect here must leave a visible workflow, not a lost one
-            yield from _set_aside(execution, _defect(error), repr(error))
-    return LEFT
+    engine.enter(execution)
+    try:
+        with engine.tracer.workflow(
+            workflow_id=execution.workflow_id,
+            name=execution.definition.name,
+            traceparent=execution.traceparent,
+            resumed=execution.resumed,
+        ) as span:
+            while True:
+                ended = yield from _stay(execution, args, kwargs)
+                if ended is not None:
+                    if ended.error is not None:
+                        span.failed(ended.error, attempt=1)
+                    return ended
+                loaded = yield from _reload(execution)
+                if loaded is None:
+                    return LEFT
+                engine.exit(execution)
+                execution, args, kwargs = loaded
+                engine.enter(execution)
+    finally:
+        engine.exit(execution)
 
 
-def _until_it_ends_or_waits(execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Flow[Ended]:
-    """Call the function, again from its journal where what it was about to wait for has come meanwhile."""
-    while True:
+def _stay(execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Flow[Ended | None]:
+    """Call the function once and see to how it leaves memory.
+
+    None: what it was about to wait for has come meanwhile, so it is to be called again, from its journal.
+    """
+    try:
         try:
             return (yield from _once(execution, args, kwargs))
         except Suspended as suspended:
-            if (yield from _suspend(execution, suspended)):
-                return LEFT
-            execution, args, kwargs = yield from execution.engine.reload(execution)
+            return LEFT if (yield from _suspend(execution, suspended)) else None
+    except Diverged as diverged:
+        yield from _set_aside(execution, _divergence(execution, diverged), str(diverged))
+    except Lost:
+        log.info("workflow %s goes on elsewhere", execution.workflow_id, extra={"action": "workflow_lost"})
+    except Released:
+        yield from _release(execution)
+    except StoreUnavailable:
+        _interrupted(execution)
+    except Exception as error:  # noqa: BLE001 - a defect here must leave a visible workflow, not a lost one
+        yield from _set_aside(execution, _defect(error), repr(error))
+    return LEFT
+
+
+def _reload(execution: Execution) -> Flow[tuple[Execution, tuple[Any, ...], dict[str, Any]] | None]:
+    """Rebuild the workflow from its own journal; None if it can't be: it is set aside, or stays for the restart."""
+    engine = execution.engine
+    try:
+        claimed = yield from engine.read(lambda: engine.store.claimed([execution.workflow_id]))
+    except StoreUnavailable:
+        _interrupted(execution)
+        return None
+    return engine.load(claimed[0])
+
+
+def _interrupted(execution: Execution) -> None:
+    log.warning(
+        "workflow %s could not be finished before the shutdown; it goes on after the restart",
+        execution.workflow_id,
+        extra={"action": "workflow_interrupted"},
+    )
 
 
 def _once(execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Flow[Ended]:
     """Call the function once and record its outcome. Raises what unwinds the workflow."""
     frame = Frame(execution=execution, branch="", runner=runner_here())
     token = current.set(frame)
+    interruptible = execution.interruptible()
     try:
-        with execution.interruptible():
+        try:
             value = yield Invoke(execution.definition.function, args, kwargs)
+        finally:
+            if interruptible:
+                execution.uninterruptible()
     except Unwind:
         raise
     except WorkflowCancelled as cancelled:
@@ -125,15 +156,16 @@ def _finish(execution: Execution, ended: Ended) -> Flow[Ended]:
     ended, write = _outcome(execution, ended)
     yield from execution.write(write)
     level = logging.WARNING if ended.status is Status.FAILED else logging.DEBUG
-    log.log(
-        level,
-        "workflow %s (%s) %s%s",
-        execution.workflow_id,
-        execution.definition.name,
-        ended.status,
-        f": {ended.error!r}" if ended.status is Status.FAILED else "",
-        extra={"action": f"workflow_{ended.status}"},
-    )
+    if log.isEnabledFor(level):
+        log.log(
+            level,
+            "workflow %s (%s) %s%s",
+            execution.workflow_id,
+            execution.definition.name,
+            ended.status,
+            f": {ended.error!r}" if ended.status is Status.FAILED else "",
+            extra={"action": f"workflow_{ended.status}"},
+        )
     return ended
 
 

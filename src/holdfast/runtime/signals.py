@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Sequence
 
 
 class Signal:
@@ -14,8 +15,8 @@ class Signal:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._set = False
-        self._events: list[threading.Event] = []
-        self._futures: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self._events: Sequence[threading.Event] = ()
+        self._futures: Sequence[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = ()
 
     def is_set(self) -> bool:
         """Tell whether it has been set since it was last cleared."""
@@ -29,8 +30,8 @@ class Signal:
         """Raise the flag and wake all that wait."""
         with self._lock:
             self._set = True
-            events, self._events = self._events, []
-            futures, self._futures = self._futures, []
+            events, self._events = self._events, ()
+            futures, self._futures = self._futures, ()
         for event in events:
             event.set()
         for loop, future in futures:
@@ -42,7 +43,7 @@ class Signal:
             if self._set:
                 return True
             event = threading.Event()
-            self._events.append(event)
+            self._events = [*self._events, event]
         try:
             return event.wait(timeout)
         finally:
@@ -55,7 +56,7 @@ class Signal:
             if self._set:
                 return True
             future: asyncio.Future[None] = loop.create_future()
-            self._futures.append((loop, future))
+            self._futures = [*self._futures, (loop, future)]
         done, _ = await asyncio.wait([future], timeout=timeout)
         if not done:
             with self._lock:
@@ -64,8 +65,7 @@ class Signal:
 
     def _forget(self, event: threading.Event) -> None:
         with self._lock:
-            if event in self._events:
-                self._events.remove(event)
+            self._events = [other for other in self._events if other is not event]
 
 
 def resolve_soon(loop: asyncio.AbstractEventLoop, futures: list[asyncio.Future[None]]) -> None:

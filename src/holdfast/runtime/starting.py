@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from holdfast.core.codec.digest import text_digest
 from holdfast.core.identity import check_text, child_id
 from holdfast.core.model import Fence, Kind, NewWorkflow, Outcome, Status, WaitOn
 from holdfast.core.options import StartOptions
@@ -25,7 +25,7 @@ from holdfast.runtime.context import Frame, current
 from holdfast.runtime.definitions import WorkflowDefinition
 from holdfast.runtime.effects import Durable, Flow
 from holdfast.runtime.execution import Execution
-from holdfast.runtime.run import Ended
+from holdfast.runtime.run import LEFT, Ended
 from holdfast.runtime.waiting import Settled, wait_until_settled
 from holdfast.store.writes import Create, Created, Receipt, Unit
 
@@ -40,10 +40,6 @@ class Call:
     definition: WorkflowDefinition
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-
-
-RunInline = Callable[[Execution, tuple[Any, ...], dict[str, Any]], Flow[Ended]]
-"""Run a new workflow for a caller who waits: in its thread, or as a task of its own."""
 
 
 def start(engine: Engine, call: Call, options: StartOptions) -> Flow[str]:
@@ -76,30 +72,37 @@ def start(engine: Engine, call: Call, options: StartOptions) -> Flow[str]:
     return workflow_id
 
 
-def call(engine: Engine, call: Call, options: StartOptions, run_inline: RunInline) -> Flow[Any]:
+def call(engine: Engine, call: Call, options: StartOptions) -> Flow[Any]:
     """Run a workflow for a caller who waits for its result. Raises what the workflow raised.
 
     In a workflow it is a child, and its outcome is recorded in the parent's journal too.
     """
     frame = current.get()
     if frame is not None and frame.step is None:
-        return (yield from _call_child(frame.execution, call, options, run_inline))
+        return (yield from _call_child(frame.execution, call, options))
     workflow_id = options.id or _new_id(engine, call, frame)
     new = _new_workflow(engine, call, options, workflow_id, frame)
     if options.id is None and options.delay is None and frame is None and new.owner is not None:
         # Nobody else can know this id: its creation rides along to the first barrier.
         execution = _execution(engine, call, new)
         execution.ride(Create(workflow=new))
-        return (yield from _finish_inline(engine, call, execution, run_inline))
-    receipt: Receipt = yield Durable(engine.committer.submit(_creation(new)))
-    created: Created = receipt.results[0]
-    if created.existing is None and new.owner is not None:
-        return (yield from _finish_inline(engine, call, _execution(engine, call, new), run_inline))
-    _launch(engine, call, new, created)
+        ended = yield engine.inline(execution, call.args, call.kwargs)
+    else:
+        receipt: Receipt = yield Durable(engine.committer.submit(_creation(new)))
+        created: Created = receipt.results[0]
+        if created.existing is None and new.owner is not None:
+            ended = yield engine.inline(_execution(engine, call, new), call.args, call.kwargs)
+        else:
+            _launch(engine, call, new, created)
+            ended = LEFT
+    if ended.status is Status.SUCCEEDED:
+        return ended.value
+    if ended.status is Status.FAILED and isinstance(ended.error, Exception):
+        raise ended.error
     return (yield from result(engine, workflow_id, call.definition.signature.return_hint, None))
 
 
-def _call_child(parent: Execution, call: Call, options: StartOptions, run_inline: RunInline) -> Flow[Any]:
+def _call_child(parent: Execution, call: Call, options: StartOptions) -> Flow[Any]:
     engine = parent.engine
     hint = call.definition.signature.return_hint
     operation, frame = parent.operation(Kind.CHILD, call.definition.name, _digest(engine, call))
@@ -115,12 +118,12 @@ def _call_child(parent: Execution, call: Call, options: StartOptions, run_inline
     if options.id is None and not parent.resumed and new.owner is not None:
         execution = _execution(engine, call, new)
         execution.expect(ticket)
-        ended = yield from run_inline(execution, call.args, call.kwargs)
+        ended = yield engine.inline(execution, call.args, call.kwargs)
     else:
         receipt = yield from parent.wait_for(ticket)
         created: Created = receipt.results[-1]
         if created.existing is None and new.owner is not None:
-            ended = yield from run_inline(_execution(engine, call, new), call.args, call.kwargs)
+            ended = yield engine.inline(_execution(engine, call, new), call.args, call.kwargs)
         else:
             _launch(engine, call, new, created)
     if ended is not None and ended.status is Status.SUCCEEDED:
@@ -222,15 +225,6 @@ def _failure(engine: Engine, workflow_id: str, outcome: Outcome) -> Exception:
     return failed
 
 
-def _finish_inline(engine: Engine, call: Call, execution: Execution, run_inline: RunInline) -> Flow[Any]:
-    ended = yield from run_inline(execution, call.args, call.kwargs)
-    if ended.status is Status.SUCCEEDED:
-        return ended.value
-    if ended.status is Status.FAILED and isinstance(ended.error, Exception):
-        raise ended.error
-    return (yield from result(engine, execution.workflow_id, call.definition.signature.return_hint, None))
-
-
 def _new_id(engine: Engine, call: Call, frame: Frame | None) -> str:
     if frame is not None:
         return engine.step_scoped_id(frame, call.definition.name)
@@ -262,8 +256,9 @@ def _new_workflow(
         name=call.definition.name,
         version=call.definition.version,
         input=text,
-        input_digest=engine.codec.digest(text),
-        request_id=engine.ids.new(),
+        input_digest=text_digest(text),
+        # An id made for this very start says as much as another one would.
+        request_id=workflow_id if options.id is None and frame is None else engine.ids.new(),
         created_at=now,
         owner=engine.worker_id if here else None,
         parent_id=frame.execution.workflow_id if frame is not None else None,

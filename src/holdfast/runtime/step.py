@@ -150,9 +150,13 @@ class _Call:
         invoke = Invoke(
             function, self.args, self.kwargs, timeout=self.definition.options.timeout, what=self.operation.step_id
         )
+        interruptible = self.execution.interruptible()
         try:
-            with self.execution.interruptible():
+            try:
                 return (yield invoke)
+            finally:
+                if interruptible:
+                    self.execution.uninterruptible()
         except asyncio.CancelledError:
             self.execution.check_cancel(self.operation)
             raise

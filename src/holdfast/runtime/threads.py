@@ -6,8 +6,10 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
+
+from holdfast.runtime.effects import Flow, drive_async
 
 log = logging.getLogger("holdfast.threads")
 
@@ -20,7 +22,7 @@ class ThreadPool:
 
     def __init__(self, max_threads: int) -> None:
         self._max = max_threads
-        self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads = 0
         self._idle = 0
@@ -31,7 +33,7 @@ class ThreadPool:
         """How many callables wait for a thread."""
         return self._queue.qsize()
 
-    def submit(self, function: Callable[[], None]) -> None:
+    def submit(self, function: Callable[[], object]) -> None:
         """Run `function` in a thread as soon as one is free; never blocks."""
         self._queue.put(function)
         with self._lock:
@@ -77,19 +79,36 @@ class Loops:
         """Make the loop in which the application was launched the home of its coroutines."""
         self._home = loop
 
-    def spawn(self, make: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run a coroutine as a task: on the running loop, else at home."""
+    def spawn(self, flow: Flow[Any], waiter: asyncio.Future[Any] | None = None) -> None:
+        """Carry a flow out as a task, on the running loop, else at home, and give its result to who still waits."""
         running = asyncio._get_running_loop()  # noqa: SLF001 - documented; get_running_loop() raises
         if running is not None:
-            self.keep(running.create_task(make()))
+            self._keep(running, flow, waiter)
             return
         home = self._home_loop()
-        home.call_soon_threadsafe(lambda: self.keep(home.create_task(make())))
+        home.call_soon_threadsafe(self._keep, home, flow, waiter)
 
-    def keep(self, task: asyncio.Task[Any]) -> None:
+    def _keep(self, loop: asyncio.AbstractEventLoop, flow: Flow[Any], waiter: asyncio.Future[Any] | None) -> None:
         """Hold a reference: an event loop alone does not keep its tasks alive."""
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.add(loop.create_task(self._carry_out(flow, waiter)))
+
+    async def _carry_out(self, flow: Flow[Any], waiter: asyncio.Future[Any] | None) -> None:
+        try:
+            value = await drive_async(flow)
+        except BaseException as error:
+            if waiter is None:
+                raise
+            if isinstance(error, asyncio.CancelledError):
+                waiter.cancel()
+            elif not waiter.done():
+                waiter.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+        else:
+            if waiter is not None and not waiter.done():
+                waiter.set_result(value)
+        finally:
+            self._tasks.discard(asyncio.current_task())
 
     def cancel_all(self) -> None:
         """Cancel the tasks that still run, from any thread."""

@@ -7,10 +7,12 @@ resumed workflow's spans, in another process days later, belong to the same trac
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from opentelemetry import context, trace
+from opentelemetry.environment_variables import OTEL_PYTHON_TRACER_PROVIDER
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -24,12 +26,13 @@ class OpenTelemetryTracer:
     """Opens spans with whatever provider the program has configured; as long as there is none, opens nothing."""
 
     def __init__(self, provider: trace.TracerProvider | None = None) -> None:
-        self._provider = provider
+        self._may_idle = provider is None and OTEL_PYTHON_TRACER_PROVIDER not in os.environ
         self._tracer = trace.get_tracer("holdfast", tracer_provider=provider)
 
     @property
     def _is_idle(self) -> bool:
-        return self._provider is None and isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+        # The public way to ask reads the environment, at each step of each workflow.
+        return self._may_idle and trace._TRACER_PROVIDER is None  # noqa: SLF001
 
     def traceparent(self) -> str | None:
         """Return the W3C traceparent of the caller's span, or None if there is none."""

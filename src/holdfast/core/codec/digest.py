@@ -14,7 +14,7 @@ from enum import Enum
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
-from holdfast.core.codec.jsontext import MAX_DEPTH, Json
+from holdfast.core.codec.jsontext import MAX_DEPTH, Json, encoding
 from holdfast.core.codec.mapped import is_mapped_class
 from holdfast.core.codec.models import is_model_class
 from holdfast.core.codec.refusal import qualified_name
@@ -30,9 +30,14 @@ _LARGE = 1024
 def digest(parts: tuple[object, ...]) -> str:
     """Return the fingerprint of some values as 16 hexadecimal digits."""
     try:
-        text = _encoder.encode(parts)
+        text = _encode(parts)
     except Exception:  # noqa: BLE001 - cycles, mixed keys, endless depth: whatever json does not take
-        text = _encoder.encode(_Canonical().tree(parts))
+        text = _encode(_Canonical().tree(parts))
+    return text_digest(text)
+
+
+def text_digest(text: str) -> str:
+    """Return the fingerprint of an ASCII text as 16 hexadecimal digits."""
     return hashlib.blake2b(text.encode("ascii"), digest_size=_SIZE).hexdigest()
 
 
@@ -49,7 +54,7 @@ def _content(value: Any) -> Json:  # noqa: PLR0911 - one for each kind of value
     if kind in _SCALARS:
         return [kind.__name__, _SCALARS[kind](value)]
     if kind in (set, frozenset):
-        return ["set", sorted(_encoder.encode(_Canonical().tree(member)) for member in value)]
+        return ["set", sorted(_encode(_Canonical().tree(member)) for member in value)]
     if issubclass(kind, Enum):
         return [qualified_name(kind), value.name]
     if is_mapped_class(kind):
@@ -66,7 +71,7 @@ def _content(value: Any) -> Json:  # noqa: PLR0911 - one for each kind of value
     return qualified_name(kind)
 
 
-_encoder = json.JSONEncoder(sort_keys=True, default=_described)
+_encode = encoding(json.JSONEncoder(sort_keys=True, default=_described))
 
 
 class _Canonical:
@@ -94,7 +99,7 @@ class _Canonical:
 
     def _container(self, value: Any) -> Json:
         if issubclass(type(value), dict):
-            pairs = [[_encoder.encode(self.tree(key)), self.tree(member)] for key, member in value.items()]
+            pairs = [[_encode(self.tree(key)), self.tree(member)] for key, member in value.items()]
             return sorted(pairs, key=_first)
         if issubclass(type(value), list | tuple):
             return [self.tree(member) for member in value]

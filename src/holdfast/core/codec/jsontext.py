@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from holdfast.core.codec.refusal import Refusal
@@ -18,13 +19,28 @@ _INFINITE = (float("inf"), float("-inf"))
 
 _ATOMS = frozenset({str, int, float, bool, type(None)})
 
+
+def encoding(encoder: json.JSONEncoder) -> Callable[[Json], str]:
+    """Return what `encoder.encode` does, without the C encoder that it makes anew for each call.
+
+    Cycles end in a `RecursionError`.
+    """
+    make, text_of = getattr(json.encoder, "c_make_encoder", None), json.encoder.encode_basestring_ascii
+    if make is None:  # not CPython
+        return encoder.encode
+    chunks = make(
+        None, encoder.default, text_of, None, ": ", ", ", encoder.sort_keys, encoder.skipkeys, encoder.allow_nan
+    )
+
+    def encode(tree: Json) -> str:
+        return text_of(tree) if type(tree) is str else "".join(chunks(tree, 0))
+
+    return encode
+
+
 # Cycles never get here: `is_plain` and the forms stop at MAX_DEPTH.
-_encoder = json.JSONEncoder(ensure_ascii=True, allow_nan=False, check_circular=False)
-
-
-def dumps(tree: Json) -> str:
-    """Write a tree. Raises `ValueError` for NaN, infinities and integers too long for Python's digit limit."""
-    return _encoder.encode(tree)
+dumps = encoding(json.JSONEncoder(ensure_ascii=True, allow_nan=False, check_circular=False))
+"""Write a tree. Raises `ValueError` for NaN, infinities and integers too long for Python's digit limit."""
 
 
 def loads(text: str) -> Json:
