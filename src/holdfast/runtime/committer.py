@@ -1,8 +1,11 @@
-"""The committer: the one thread that writes to the database, for all workflows of the process at once.
+"""The committer: all that this process writes, for all of its workflows at once.
 
-Whoever has something to write hands in a unit and gets a ticket. The thread drains all that has come in since its last
-commit into one transaction, then resolves the tickets. When the database is away it waits and sends the same batch
-again: every write is idempotent, so that a commit whose reply was lost is not done twice.
+Whoever has something to write hands in a unit and gets a ticket. Whoever has the turn drains all that has come in since
+the last commit into one transaction, then resolves the tickets. That is the committer's thread; or, on a database in
+this process, the very thread that waits for its ticket, which is then spared two changes of thread for each commit.
+
+When the database is away, the same batch is sent again: every write is idempotent, so that a commit whose reply was
+lost is not done twice. For the same reason a batch whose writer was interrupted (Ctrl-C) is simply written by the next.
 """
 
 from __future__ import annotations
@@ -11,8 +14,9 @@ import asyncio
 import logging
 import queue
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from holdfast.errors import StoreUnavailable
@@ -30,10 +34,11 @@ WARN_EVERY = 20
 class Ticket:
     """The promise that a unit will be written. Any number of threads and coroutines may wait for it."""
 
-    __slots__ = ("_error", "_futures", "_lock", "_receipt", "done", "unit")
+    __slots__ = ("_committer", "_error", "_futures", "_lock", "_receipt", "done", "unit")
 
-    def __init__(self, unit: Unit) -> None:
+    def __init__(self, unit: Unit, committer: Committer) -> None:
         self.unit = unit
+        self._committer = committer
         self.done = False
         self._receipt: Receipt | None = None
         self._error: BaseException | None = None
@@ -44,6 +49,7 @@ class Ticket:
     def wait(self) -> Receipt:
         """Wait in a thread until the unit is durable or refused. Raises what the store raised for good."""
         if not self.done:
+            self._committer.help(self)
             with self._lock:
                 pass
         return self._result()
@@ -70,6 +76,8 @@ class Ticket:
         self, receipt: Receipt | None, error: BaseException | None = None
     ) -> list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]]:
         """Set the outcome, let waiting threads go, and return the coroutines' futures to be woken per loop."""
+        if self.done:
+            return []
         self._receipt, self._error = receipt, error
         self.done = True
         self._lock.release()
@@ -82,19 +90,23 @@ class Committer:
     def __init__(self, store: Store, on_commit: Callable[[Committed], None]) -> None:
         self._store = store
         self._on_commit = on_commit
-        self._queue: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
+        self._queue: deque[Ticket] = deque()
+        self._batch: list[Ticket] = []
+        """What is being written. Belongs to whoever has the turn."""
+        self._turn = threading.Lock()
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._stopping = threading.Event()
+        self._ending = self._ended = False
         self._thread = threading.Thread(target=self._run, name="holdfast-committer", daemon=True)
         self.commits = 0
         """How many transactions have been committed."""
         self.on_written: Callable[[], None] = _nothing
         """Called after each commit, when those who waited for it have been told."""
-        self._writing = 0
 
     @property
     def backlog(self) -> int:
         """How many units are not written yet."""
-        return self._queue.qsize() + self._writing
+        return len(self._queue) + len(self._batch)
 
     def start(self) -> None:
         """Start the thread."""
@@ -106,38 +118,54 @@ class Committer:
 
     def stop(self) -> None:
         """Write what was handed in, then end."""
-        self._queue.put(None)
+        self._ending = True
+        self._bell.put(None)
         if self._thread.ident is not None:
             self._thread.join()
 
-    def submit(self, unit: Unit) -> Ticket:
-        """Hand in a unit; never blocks."""
-        ticket = Ticket(unit)
-        self._queue.put(ticket)
+    def submit(self, unit: Unit, *, awaited: bool = False) -> Ticket:
+        """Hand in a unit; never blocks. `awaited`: this very thread calls the ticket's `wait` next."""
+        ticket = Ticket(unit, self)
+        self._queue.append(ticket)
+        if not (awaited and self._store.commits_in_process):
+            self._bell.put(None)
+        if self._ended:
+            self._refuse_the_rest()
         return ticket
 
+    def help(self, ticket: Ticket) -> None:
+        """Write, in the calling thread, until a ticket is done or somebody else writes."""
+        if not self._store.commits_in_process:
+            return
+        # Whoever has the turn looks at the queue once more after giving it back, so that nothing is left behind.
+        while not ticket.done and not self._ending and self._turn.acquire(blocking=False):
+            try:
+                self._write_next()
+            finally:
+                self._turn.release()
+                if self._queue or self._batch:
+                    self._bell.put(None)
+
     def _run(self) -> None:
-        ending = False
-        while not ending:
-            first = self._queue.get()
-            batch: list[Ticket] = []
-            if first is None:
-                break
-            batch.append(first)
-            while len(batch) < MAX_BATCH:
-                try:
-                    ticket = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if ticket is None:
-                    ending = True
-                    break
-                batch.append(ticket)
-            self._writing = len(batch)
-            self._write(batch)
-            self._writing = 0
-            self.on_written()
+        while not (self._ending and not self._queue and not self._batch):
+            self._bell.get()
+            while self._queue or self._batch:
+                with self._turn:
+                    self._write_next()
+        self._ended = True
         self._refuse_the_rest()
+
+    def _write_next(self) -> None:
+        """Write one batch: what an interrupted writer left, then what has come in since."""
+        while self._queue and len(self._batch) < MAX_BATCH:
+            # Taken off the queue last: an interrupt in between leaves a ticket in both, and it is resolved once.
+            self._batch.append(self._queue[0])
+            self._queue.popleft()
+        batch = [ticket for ticket in self._batch if not ticket.done]
+        if batch:
+            self._write(batch)
+        self._batch.clear()
+        self.on_written()
 
     def _write(self, batch: Sequence[Ticket]) -> None:
         try:
@@ -180,12 +208,9 @@ class Committer:
                 pause = min(pause * 2, LAST_PAUSE)
 
     def _refuse_the_rest(self) -> None:
-        while True:
-            try:
-                ticket = self._queue.get_nowait()
-            except queue.Empty:
-                return
-            if ticket is not None:
+        with suppress(IndexError):
+            while True:
+                ticket = self._queue.popleft()
                 _resolve_all([(ticket, None, StoreUnavailable("this Holdfast application is closed"))])
 
 

@@ -236,19 +236,24 @@ class Execution:
         with self._lock:
             self._pending.extend(writes)
 
-    def submit(self, *writes: Write) -> Ticket | None:
-        """Hand what rides along and `writes` to the committer as one unit; None if there is nothing at all."""
+    def submit(self, *writes: Write, awaited: bool = False) -> Ticket | None:
+        """Hand what rides along and `writes` to the committer as one unit; None if there is nothing at all.
+
+        `awaited`: the caller waits for the ticket at once.
+        """
+        awaited = awaited and asyncio._get_running_loop() is None  # noqa: SLF001 - documented; the other one raises
         with self._lock:
             pending, self._pending = self._pending, []
             if writes and any(isinstance(write, Create) for write in pending):
                 # A unit that creates its workflow holds nothing but that workflow's own beginning.
-                self._hand_in(pending)
+                self._hand_in(pending, awaited)
                 pending = []
             unit_writes = (*pending, *writes)
-            return self._hand_in(unit_writes) if unit_writes else None
+            return self._hand_in(unit_writes, awaited) if unit_writes else None
 
-    def _hand_in(self, writes: Sequence[Write]) -> Ticket:
-        self._last_ticket = self.engine.committer.submit(Unit(writes=tuple(writes), fence=self.fence))
+    def _hand_in(self, writes: Sequence[Write], awaited: bool) -> Ticket:  # noqa: FBT001 - private
+        unit = Unit(writes=tuple(writes), fence=self.fence)
+        self._last_ticket = self.engine.committer.submit(unit, awaited=awaited)
         return self._last_ticket
 
     def expect(self, ticket: Ticket) -> None:
@@ -257,7 +262,7 @@ class Execution:
 
     def barrier(self) -> Flow[None]:
         """Wait until all that was recorded is durable. Raises `Lost`."""
-        ticket = self.submit() or self._last_ticket
+        ticket = self.submit(awaited=True) or self._last_ticket
         if ticket is None:
             return
         yield from self.wait_for(ticket)
@@ -266,7 +271,7 @@ class Execution:
 
     def write(self, *writes: Write) -> Flow[Sequence[Any]]:
         """Write now, with all that rides along, and return the results of `writes`. Raises `Lost`."""
-        ticket = self.submit(*writes)
+        ticket = self.submit(*writes, awaited=True)
         if ticket is None:
             return ()
         receipt = yield from self.wait_for(ticket)

@@ -1,7 +1,7 @@
 """The seam between the engine and a database: what a store owes its callers. What is written: `store.writes`.
 
-A store is synchronous. One thread, the committer's, calls `commit`; any thread may call the reads, which use
-connections of their own. `migrate` and `open` are called once, at launch.
+A store is synchronous. One thread at a time calls `commit`, whoever has the committer's turn; any thread may call the
+reads, which use connections of their own. `migrate` and `open` are called once, at launch.
 
 Two stores implement this, SQLite and PostgreSQL; `tests/conformance` holds both to this page.
 """
@@ -89,6 +89,9 @@ class Store(Protocol):
 
     dialect: str
     """`sqlite` or `postgresql`."""
+
+    commits_in_process: bool
+    """A commit takes so little, and so well an interrupt, that the thread which waits for it may carry it out."""
 
     def open(self) -> None:
         """Connect and migrate the schema under a lock. Raises `ConfigurationError`, `SchemaTooNew`."""

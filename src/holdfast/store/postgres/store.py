@@ -42,6 +42,7 @@ class PostgresStore(ReadingStore):
     """See `holdfast.store.base.Store`."""
 
     dialect = "postgresql"
+    commits_in_process = False
 
     def __init__(self, url: str, *, clock: Callable[[], float] | None = None, schema: str = "holdfast") -> None:
         """Take a postgresql:// URL; nothing is connected yet.

@@ -38,6 +38,7 @@ class SqliteStore(ReadingStore):
     """See `holdfast.store.base.Store`."""
 
     dialect = "sqlite"
+    commits_in_process = True
 
     def __init__(
         self,

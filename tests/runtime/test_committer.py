@@ -1,0 +1,125 @@
+"""Who writes, and that nothing handed in is lost or written by nobody."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from holdfast.runtime.committer import Committer
+from holdfast.store.sqlite.store import SqliteStore
+from holdfast.store.writes import Committed, Create, Unit
+from tests.conformance.kit import new
+
+
+def nothing() -> None:
+    return
+
+
+class WatchedStore(SqliteStore):
+    """Notes which threads commit; `before` may raise or wait first."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.threads: list[str] = []
+        self.before: Callable[[], None] = nothing
+        self.after: Callable[[], None] = nothing
+
+    def commit(self, units: Sequence[Unit]) -> Committed:
+        self.threads.append(threading.current_thread().name)
+        self.before()
+        committed = super().commit(units)
+        self.after()
+        return committed
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> WatchedStore:
+    store = WatchedStore(f"sqlite:///{tmp_path}/holdfast.db")
+    store.open()
+    return store
+
+
+@pytest.fixture
+def committer(store: WatchedStore) -> Committer:
+    return Committer(store, lambda _committed: None)
+
+
+def unit(workflow_id: str) -> Unit:
+    return Unit(writes=(Create(workflow=new(workflow_id)),))
+
+
+def test_a_thread_that_waits_for_its_write_carries_it_out_itself(store: WatchedStore, committer: Committer) -> None:
+    committer.start()
+    committer.submit(unit("one"), awaited=True).wait()
+    assert store.threads == [threading.current_thread().name]
+    committer.stop()
+    store.close()
+
+
+def test_what_nobody_waits_for_is_written_too(store: WatchedStore, committer: Committer) -> None:
+    committer.start()
+    ticket = committer.submit(unit("one"))
+    committer.stop()
+    assert ticket.done
+    assert store.get_workflow("one") is not None
+    store.close()
+
+
+def test_what_comes_in_while_a_waiting_thread_writes_is_not_left_behind(
+    store: WatchedStore, committer: Committer
+) -> None:
+    committer.start()
+    writing, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        writing.set()
+        assert go_on.wait(10)
+
+    store.before = hold
+    first = threading.Thread(target=lambda: committer.submit(unit("one"), awaited=True).wait())
+    first.start()
+    assert writing.wait(10)
+    tickets = [committer.submit(unit(f"{number}"), awaited=True) for number in range(5)]
+    others = [threading.Thread(target=ticket.wait) for ticket in tickets]
+    for thread in others:
+        thread.start()
+    store.before = nothing
+    go_on.set()
+    for thread in [first, *others]:
+        thread.join(10)
+        assert not thread.is_alive()
+    committer.stop()
+    store.close()
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_an_interrupt_in_the_middle_of_a_write_loses_nothing(
+    store: WatchedStore, committer: Committer, moment: str
+) -> None:
+    committer.start()
+
+    def interrupt() -> None:
+        setattr(store, moment, nothing)
+        raise KeyboardInterrupt
+
+    setattr(store, moment, interrupt)
+    ticket = committer.submit(unit("one"), awaited=True)
+    with pytest.raises(KeyboardInterrupt):
+        ticket.wait()
+    assert ticket.wait().results[0].existing is None
+    assert store.get_workflow("one") is not None
+    committer.stop()
+    store.close()
+
+
+def test_after_the_end_nobody_waits_in_vain(store: WatchedStore, committer: Committer) -> None:
+    committer.start()
+    committer.stop()
+    with pytest.raises(Exception, match="closed"):
+        committer.submit(unit("late"), awaited=True).wait()
+    with pytest.raises(Exception, match="closed"):
+        committer.submit(unit("late")).wait()
+    store.close()
