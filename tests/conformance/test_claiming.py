@@ -186,6 +186,19 @@ def test_one_suspect_is_taken_at_a_time(bench: Bench) -> None:
     assert bench.claim("w3") == ["b"]
 
 
+def test_what_crashed_less_often_than_a_suspect_is_taken_all_at_once(bench: Bench) -> None:
+    bench.register("w1", "w2", "w3")
+    for name in ("a", "b", "c"):
+        bench.start(name, owner="w1")
+    crash(bench, "w1")
+    assert bench.claim("w2", isolate_from=2) == ["a", "b", "c"]
+    assert suspect_of(bench, "w2") is None
+    assert sorted(crash(bench, "w2")) == ["a", "b", "c"]
+    assert {bench.get(name).crashes for name in ("a", "b", "c")} == {2}
+    assert bench.claim("w3", isolate_from=2) == ["a"]
+    assert suspect_of(bench, "w3") == "a"
+
+
 def test_a_suspect_takes_the_blame_alone(bench: Bench) -> None:
     bench.register("w1", "w2")
     bench.start("suspect", owner="w1")

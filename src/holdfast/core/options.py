@@ -105,6 +105,11 @@ class Config:
     max_payload: int = 16 * 1024 * 1024
     """Bytes of one recorded value."""
 
+    @property
+    def isolate_from(self) -> int:
+        """From so many crashes on, one more of which would be too many, a workflow runs as its worker's one suspect."""
+        return max(1, self.crash_limit - 1)
+
     def __post_init__(self) -> None:
         if self.lease < 3 * self.heartbeat:
             raise ConfigurationError(

@@ -146,7 +146,7 @@ class Engine:
             empty = not self._running
         if empty:
             self._emptied.set()
-        if full:
+        if full or execution.crashes >= self.config.isolate_from:
             self.hub.work.set()
 
     def write_what_rides(self) -> None:
@@ -190,7 +190,7 @@ class Engine:
             journal=Journal(claimed.journal, strict=record.version == definition.version),
             deadline_at=record.deadline_at,
             cancel_requested=record.cancel_at is not None,
-            suspect=record.crashes > 0,
+            crashes=record.crashes,
             traceparent=record.traceparent,
         )
         try:

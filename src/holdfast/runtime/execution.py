@@ -48,7 +48,7 @@ class Execution:
         journal: Journal,
         deadline_at: float | None = None,
         cancel_requested: bool = False,
-        suspect: bool = False,
+        crashes: int = 0,
         traceparent: str | None = None,
     ) -> None:
         self.engine = engine
@@ -69,7 +69,9 @@ class Execution:
         self._pending: list[Write] = []
         self._last_ticket: Ticket | None = None
         self._seq = journal.last_seq
-        self._suspect = suspect
+        self.crashes = crashes
+        """How often it took its worker down before this stay, as far as is known."""
+        self._suspect = crashes > 0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._cancel_requested = cancel_requested
         recorded_cancel = journal.find(CANCEL_ID)

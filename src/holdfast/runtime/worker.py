@@ -86,7 +86,13 @@ class Worker:
         room -= engine.pool.backlog
         if room <= 0 or not names or engine.closing:
             return False
-        claim = Claim(claim_id=engine.ids.new(), worker_id=engine.worker_id, names=names, limit=room)
+        claim = Claim(
+            claim_id=engine.ids.new(),
+            worker_id=engine.worker_id,
+            names=names,
+            limit=room,
+            isolate_from=engine.config.isolate_from,
+        )
         receipt: Receipt = engine.committer.submit(Unit(writes=(claim,))).wait()
         taken: list[str] = receipt.results[0]
         if not taken:

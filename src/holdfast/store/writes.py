@@ -168,8 +168,8 @@ class Claim:
     """Take up to `limit` workflows that are due: enqueued ones, and suspended ones whose time has come.
 
     Only names in `names` are taken. Sets status running, owner, epoch + 1, clears `wake_at`. Oldest `wake_at` first;
-    those left by dead workers (wake_at 0) before all. A workflow with crashes > 0 is a suspect: at most one is
-    taken, only if `suspects` is true, and it is recorded as the worker's `suspect_id` in the same commit.
+    those left by dead workers (wake_at 0) before all. A workflow with `isolate_from` crashes or more is a suspect: at
+    most one is taken, only if `suspects` is true, and it is recorded as the worker's `suspect_id` in the same commit.
     Result: list of ids. A Claim sent again with the same `claim_id` also returns what its lost first try took.
     """
 
@@ -178,6 +178,7 @@ class Claim:
     names: tuple[str, ...]
     limit: int
     suspects: bool = True
+    isolate_from: int = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

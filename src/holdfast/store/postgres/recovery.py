@@ -33,6 +33,7 @@ def claim(batch: Batch, _fence: Fence | None, write: Claim) -> Read:
         names=text_array(write.names),
         limit=write.limit - len(taken),
         suspects=write.suspects,
+        isolate_from=write.isolate_from,
         worker_id=write.worker_id,
         claim_id=write.claim_id,
     )

@@ -173,7 +173,7 @@ WHERE status = 'running' AND owner = %(worker_id)s AND claim_id = %(claim_id)s;
 -- passed over, not waited for. A worker runs one suspect at a time, noted in its row.
 WITH enqueued AS (
     SELECT id, wake_at, crashes FROM {schema}.workflows
-    WHERE status = 'enqueued' AND wake_at <= %(now)s AND crashes = 0 AND name = ANY(%(names)s::text[])
+    WHERE status = 'enqueued' AND wake_at <= %(now)s AND crashes < %(isolate_from)s AND name = ANY(%(names)s::text[])
     ORDER BY wake_at, id LIMIT %(limit)s
     FOR NO KEY UPDATE SKIP LOCKED
 ), asleep AS (
@@ -183,7 +183,7 @@ WITH enqueued AS (
     FOR NO KEY UPDATE SKIP LOCKED
 ), suspect AS (
     SELECT id, wake_at, crashes FROM {schema}.workflows
-    WHERE status = 'enqueued' AND wake_at <= %(now)s AND crashes > 0 AND name = ANY(%(names)s::text[])
+    WHERE status = 'enqueued' AND wake_at <= %(now)s AND crashes >= %(isolate_from)s AND name = ANY(%(names)s::text[])
         AND %(suspects)s::boolean
         AND (SELECT suspect_id FROM {schema}.workers WHERE worker_id = %(worker_id)s) IS NULL
     ORDER BY wake_at, id LIMIT 1
@@ -197,7 +197,7 @@ WITH enqueued AS (
     ORDER BY wake_at, id LIMIT %(limit)s
 ), blamed AS (
     UPDATE {schema}.workers AS k SET suspect_id = due.id
-    FROM due WHERE due.crashes > 0 AND k.worker_id = %(worker_id)s
+    FROM due WHERE due.crashes >= %(isolate_from)s AND k.worker_id = %(worker_id)s
 ), forgotten AS (
     DELETE FROM {schema}.waits AS q USING due WHERE q.workflow_id = due.id
 ), taken AS (

@@ -62,7 +62,7 @@ SELECT id FROM holdfast_workflows WHERE status = 'running' AND owner = :worker_i
 -- Without suspects. Each half is one range of a partial index, oldest first.
 SELECT id, wake_at FROM (
     SELECT id, wake_at FROM holdfast_workflows
-    WHERE status = 'enqueued' AND wake_at <= :now AND crashes = 0 AND name IN (SELECT value FROM json_each(:names))
+    WHERE status = 'enqueued' AND wake_at <= :now AND crashes < :isolate_from AND name IN (SELECT value FROM json_each(:names))
     ORDER BY wake_at, id LIMIT :limit
 )
 UNION ALL
@@ -75,7 +75,7 @@ ORDER BY wake_at, id LIMIT :limit;
 
 -- name: due_suspect
 SELECT id, wake_at FROM holdfast_workflows
-WHERE status = 'enqueued' AND wake_at <= :now AND crashes > 0 AND name IN (SELECT value FROM json_each(:names))
+WHERE status = 'enqueued' AND wake_at <= :now AND crashes >= :isolate_from AND name IN (SELECT value FROM json_each(:names))
 ORDER BY wake_at, id LIMIT 1;
 
 -- name: claim_workflows
