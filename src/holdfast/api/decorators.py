@@ -20,9 +20,10 @@ from holdfast.core.options import Duration, StartOptions, StepOptions, Transacti
 from holdfast.core.retry import RetryPolicy
 from holdfast.errors import ConfigurationError
 from holdfast.runtime import starting
+from holdfast.runtime.code_version import code_version
 from holdfast.runtime.context import current
 from holdfast.runtime.databases import current_scope
-from holdfast.runtime.definitions import StepDefinition, TransactionDefinition, WorkflowDefinition, code_version
+from holdfast.runtime.definitions import StepDefinition, TransactionDefinition, WorkflowDefinition
 from holdfast.runtime.effects import drive, drive_async
 from holdfast.runtime.step import run_step as run_step_flow
 from holdfast.runtime.transaction import run_transaction, run_transaction_async

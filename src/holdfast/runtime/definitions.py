@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -64,24 +62,3 @@ class Definitions(Protocol):
 
     def instance(self, definition: WorkflowDefinition, name: str) -> object:
         """Return the instance or class of that name. Raises `ConfigurationError`."""
-
-
-def code_version(function: Callable[..., Any]) -> str:
-    """Fingerprint a function's own compiled code: it changes when the function does, not when its comments do."""
-    digest = hashlib.blake2b(digest_size=8)
-    code = getattr(function, "__code__", None)
-    if code is not None:
-        _feed(digest, code)
-    return digest.hexdigest()
-
-
-def _feed(digest: Any, code: types.CodeType) -> None:
-    digest.update(code.co_code)
-    digest.update(repr((code.co_names, code.co_varnames, code.co_freevars)).encode())
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            _feed(digest, constant)
-        elif isinstance(constant, frozenset):
-            digest.update(repr(sorted(map(repr, constant))).encode())
-        else:
-            digest.update(repr(constant).encode())
