@@ -47,7 +47,7 @@ def test_a_newer_schema_is_refused_and_left_alone(sqlite_url: str) -> None:
     with Holdfast(sqlite_url, config=QUICK):
         pass
     with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as database:
-        database.execute("UPDATE holdfast_schema SET version = 9999")
+        database.execute("INSERT INTO holdfast_schema (version, name, applied_at) VALUES (9999, 'later', 0)")
     database.close()
     with pytest.raises(SchemaTooNew, match="9999"):
         Holdfast(sqlite_url).launch()

@@ -1,12 +1,19 @@
 """Which migrations a database still needs. How they are applied, and under what lock, is the store's matter.
 
 Migrations are files `NNNN_what.sql` in a store's `migrations` folder: numbered from 1 without gaps, forward only, each
-applied in one transaction together with its line in `holdfast_schema`.
+applied in one transaction together with its line in `holdfast_schema`. The first line of a file says which libraries
+may go on beside it, for the time in which old and new processes share the database:
+
+    -- compatible: additive     every one that could before: older code neither sees nor misses what is added
+    -- compatible: from 4       those that know schema 4, which added what older code lacks
+
+Without it only libraries that know the migration itself may: the others are refused when they open the database.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -14,6 +21,7 @@ from holdfast.errors import SchemaTooNew
 from holdfast.store.queries import sql_files
 
 _FILE = re.compile(r"(\d{4})_(\w+)\.sql")
+_COMPATIBLE = re.compile(r"-- compatible: (?:(additive)|from (\d+))\n")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +31,17 @@ class Migration:
     version: int
     name: str
     sql: str
+
+    @property
+    def oldest_writer(self) -> int:
+        """The oldest schema whose libraries may go on writing beside this one. Raises ValueError if it is newer."""
+        header = _COMPATIBLE.match(self.sql)
+        if header is None:
+            return self.version
+        oldest = 1 if header[1] else int(header[2])
+        if not 1 <= oldest <= self.version:
+            raise ValueError(f"migration {self.version} can't be compatible from {oldest}")
+        return oldest
 
 
 @cache
@@ -39,8 +58,17 @@ def load_migrations(package: str) -> tuple[Migration, ...]:
     return tuple(found)
 
 
-def pending(version: int, migrations: tuple[Migration, ...]) -> tuple[Migration, ...]:
-    """Return what a database at `version` (0: empty) still needs. Raises `SchemaTooNew`."""
-    if version > len(migrations):
-        raise SchemaTooNew(version, len(migrations))
+def pending(
+    version: int, migrations: tuple[Migration, ...], oldest_writer: Callable[[int], int | None] = lambda _known: None
+) -> tuple[Migration, ...]:
+    """Return what a database at `version` (0: empty) still needs; nothing if it is newer and lets this library go on.
+
+    `oldest_writer` is asked for the strictest of the migrations above the one given; None: one of them lets no older
+    library write. Raises `SchemaTooNew`.
+    """
+    known = len(migrations)
+    if version > known:
+        oldest = oldest_writer(known)
+        if oldest is None or oldest > known:
+            raise SchemaTooNew(version, known)
     return migrations[version:]

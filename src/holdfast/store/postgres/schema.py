@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import psycopg
 
 from holdfast.errors import ConfigurationError
-from holdfast.store.migrate import load_migrations, pending
+from holdfast.store.migrate import Migration, load_migrations, pending
 from holdfast.store.postgres.sql import PACKAGE, lock_key, with_schema
 
 log = logging.getLogger("holdfast.store.postgres")
@@ -43,11 +43,24 @@ def _migrate(connection: psycopg.Connection, queries: Mapping[str, bytes], schem
         connection.execute(queries["create_schema"])
     if not has_table:
         connection.execute(queries["create_schema_table"])
-    ((version,),) = connection.execute(queries["schema_version"])
-    for migration in pending(version, load_migrations(PACKAGE)):
+    missing = _missing(connection, queries)
+    for migration in missing:
         # Without parameters, so that one call takes all statements of the file.
         connection.execute(with_schema(migration.sql, schema), prepare=False)
         connection.execute(queries["record_migration"], {"version": migration.version, "name": migration.name})
+    for migration in missing:
+        compatibility = {"version": migration.version, "oldest_writer": migration.oldest_writer}
+        connection.execute(queries["record_compatibility"], compatibility)
+
+
+def _missing(connection: psycopg.Connection, queries: Mapping[str, bytes]) -> tuple[Migration, ...]:
+    ((version,),) = connection.execute(queries["schema_version"])
+
+    def oldest_writer(known: int) -> int | None:
+        ((oldest,),) = connection.execute(queries["oldest_writer"], {"known": known})
+        return None if oldest is None else int(oldest)
+
+    return pending(version, load_migrations(PACKAGE), oldest_writer)
 
 
 def _warn_of_loss(connection: psycopg.Connection, queries: Mapping[str, bytes]) -> None:

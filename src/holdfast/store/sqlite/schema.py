@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from holdfast.errors import ConfigurationError
-from holdfast.store.migrate import load_migrations, pending
+from holdfast.store.migrate import Migration, load_migrations, pending
 from holdfast.store.sqlite.connection import Connection, split_statements
 from holdfast.store.sqlite.faults import driver_errors, is_locked
 from holdfast.store.sqlite.writer import Writer
@@ -27,28 +27,39 @@ def migrate(
     """
     with driver_errors():
         migrations = load_migrations("holdfast.store.sqlite")
-        if not pending(_version(connection, queries), migrations):
+        if not _missing(connection, queries, migrations):
             return
         _use_wal(connection, time.monotonic() + patience)
         writer.begin(connection)
         try:
             connection.execute(queries["create_schema_table"])
-            for migration in pending(_version(connection, queries), migrations):
+            missing = _missing(connection, queries, migrations)
+            for migration in missing:
                 for statement in split_statements(migration.sql):
                     connection.execute(statement)
                 values = {"version": migration.version, "name": migration.name, "now": clock()}
                 connection.execute(queries["record_migration"], values)
+            for migration in missing:
+                compatibility = {"version": migration.version, "oldest_writer": migration.oldest_writer}
+                connection.execute(queries["record_compatibility"], compatibility)
             writer.commit(connection)
         except BaseException:
             writer.rollback(connection)
             raise
 
 
-def _version(connection: Connection, queries: Mapping[str, str]) -> int:
+def _missing(
+    connection: Connection, queries: Mapping[str, str], migrations: tuple[Migration, ...]
+) -> tuple[Migration, ...]:
     if not connection.execute(queries["has_schema_table"]).fetchall():
-        return 0
+        return migrations
     [(version,)] = connection.execute(queries["schema_version"]).fetchall()
-    return int(version)
+
+    def oldest_writer(known: int) -> int | None:
+        [(oldest,)] = connection.execute(queries["oldest_writer"], {"known": known}).fetchall()
+        return None if oldest is None else int(oldest)
+
+    return pending(version, migrations, oldest_writer)
 
 
 def _use_wal(connection: Connection, deadline: float) -> None:

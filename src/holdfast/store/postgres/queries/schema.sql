@@ -25,6 +25,15 @@ SELECT coalesce(max(version), 0) FROM {schema}.schema_version;
 INSERT INTO {schema}.schema_version (version, name, applied_at)
 VALUES (%(version)s, %(name)s, extract(epoch FROM clock_timestamp())::float8);
 
+-- name: record_compatibility
+-- After all migrations: the second one makes the column.
+UPDATE {schema}.schema_version SET oldest_writer = %(oldest_writer)s WHERE version = %(version)s;
+
+-- name: oldest_writer
+-- The strictest of what this library does not know; NULL if one of them lets no older library write.
+SELECT CASE WHEN count(*) = count(oldest_writer) THEN max(oldest_writer) END
+FROM {schema}.schema_version WHERE version > %(known)s;
+
 -- name: durability
 -- Whether what this server acknowledges survives a crash of it.
 SELECT current_setting('fsync') = 'on', current_setting('synchronous_commit') <> 'off';
