@@ -45,12 +45,13 @@ from holdfast.api.verbs import (
     write_stream,
 )
 from holdfast.core.codec import PayloadCodec
-from holdfast.core.model import Approval, Checkpoint, Kind, Status, WorkflowFilter, WorkflowRecord
+from holdfast.core.model import Approval, Checkpoint, Kind, Status, VersionCount, WorkflowFilter, WorkflowRecord
 from holdfast.core.options import Config, StartOptions, StepOptions
 from holdfast.core.retry import RetryPolicy
 from holdfast.errors import HoldfastError, WorkflowCancelled
 from holdfast.runtime.branches import branch
 from holdfast.runtime.context import StepInfo
+from holdfast.runtime.versions import patched
 
 __all__ = [
     "Approval",
@@ -67,6 +68,7 @@ __all__ = [
     "Status",
     "StepInfo",
     "StepOptions",
+    "VersionCount",
     "WorkflowCancelled",
     "WorkflowFilter",
     "WorkflowRecord",
@@ -92,6 +94,7 @@ __all__ = [
     "logger",
     "map",
     "options",
+    "patched",
     "read_stream",
     "recv",
     "retrieve",

@@ -13,7 +13,7 @@ from holdfast.api.handle import Handle
 from holdfast.api.options import Options
 from holdfast.api.registry import registry
 from holdfast.core.codec import Codec, PayloadCodec
-from holdfast.core.model import Checkpoint, WorkflowFilter, WorkflowRecord
+from holdfast.core.model import Checkpoint, VersionCount, WorkflowFilter, WorkflowRecord
 from holdfast.core.options import Config
 from holdfast.errors import UsageError, WorkflowNotFound
 from holdfast.runtime.databases import Database
@@ -174,6 +174,17 @@ class Holdfast:
     def list_workflows(self, where: WorkflowFilter | None = None) -> list[WorkflowRecord]:
         """List workflows, newest first, in pages (`WorkflowFilter.limit`, `before`)."""
         return self.store.list_workflows(where or WorkflowFilter())
+
+    def waiting_for_version(self) -> list[VersionCount]:
+        """Count the unfinished workflows that are pinned to versions of their code which this process does not have.
+
+        Those that are `enqueued` wait now for a worker that has it; the `suspended` ones will. A process with that
+        version is dispensable once nothing is counted here.
+        """
+        pinned = self.engine.pinned
+        names = {name for name, _ in pinned}
+        counts = self.store.unfinished_versions()
+        return [each for each in counts if each.name in names and (each.name, each.version) not in pinned]
 
     def get_workflow(self, workflow_id: str) -> WorkflowRecord:
         """Read one workflow. Raises `WorkflowNotFound`."""

@@ -16,7 +16,15 @@ from holdfast.api.launched import find_engine, refuse_on_event_loop
 from holdfast.api.registry import registry
 from holdfast.core.codec import CallSignature
 from holdfast.core.identity import check_name
-from holdfast.core.options import Duration, StartOptions, StepOptions, TransactionOptions, WorkflowOptions, seconds
+from holdfast.core.options import (
+    Duration,
+    OnNewVersion,
+    StartOptions,
+    StepOptions,
+    TransactionOptions,
+    WorkflowOptions,
+    seconds,
+)
 from holdfast.core.retry import RetryPolicy
 from holdfast.errors import ConfigurationError
 from holdfast.runtime import starting
@@ -43,7 +51,11 @@ _AS_IT_COMES = StartOptions()
 def workflow(function: Callable[P, R], /) -> Callable[P, R]: ...
 @overload
 def workflow(
-    *, name: str | None = None, version: str | None = None, suspend: bool = True
+    *,
+    name: str | None = None,
+    version: str | None = None,
+    on_new_version: OnNewVersion | None = None,
+    suspend: bool = True,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 def workflow(
     function: Callable[..., Any] | None = None,
@@ -51,6 +63,7 @@ def workflow(
     *,
     name: str | None = None,
     version: str | None = None,
+    on_new_version: OnNewVersion | None = None,
     suspend: bool = True,
 ) -> Any:
     """Make a function's progress durable.
@@ -60,12 +73,15 @@ def workflow(
     put what differs from run to run (time, chance, the network) into steps.
 
     `name` is what the database knows it by (default: the qualified name). `version` marks the code (default: a
-    fingerprint of it). With `suspend=False` it waits in memory, for frameworks that keep state of their own in
+    fingerprint of it). Workflows that were started under another version are resumed by the names of their steps, or
+    with `on_new_version="pin"` kept for workers that have that version. A function may be kept beside a newer one of
+    its name: then one of them states its `version`, and what was started under it goes on with it. The one that is
+    defined last is the newest. With `suspend=False` it waits in memory, for frameworks that keep state of their own in
     mid-call.
 
-    Raises `AlreadyRegistered` if another workflow has the name.
+    Raises `AlreadyRegistered` if another workflow has the name and version, or `ConfigurationError` for a bad option.
     """
-    options = WorkflowOptions(name=name, version=version, suspend=suspend)
+    options = WorkflowOptions(name=name, version=version, on_new_version=on_new_version, suspend=suspend)
     return _apply(function, lambda target: _workflow(target, options))
 
 

@@ -21,25 +21,36 @@ class Registry:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._workflows: dict[str, WorkflowDefinition] = {}
+        self._workflows: dict[str, dict[str, WorkflowDefinition]] = {}
+        """By name, then by version in the order of definition: the last one is the newest."""
         self._names: tuple[str, ...] = ()
+        self._pinned: dict[bool, tuple[tuple[str, str], ...]] = {}
         self._instances: dict[str, object] = {}
         self._signatures: list[CallSignature] = []
 
     def add(self, definition: WorkflowDefinition) -> None:
-        """Register a workflow. A function defined again in the same place replaces the former one.
+        """Register a workflow, beside other versions of it. It replaces what was defined in the same place before.
 
-        Raises `AlreadyRegistered` if another function has the name.
+        Raises `AlreadyRegistered` if another function has the name and the version, or has the name and neither of them
+        states its version: that is hardly meant.
         """
         with self._lock:
-            former = self._workflows.get(definition.name)
-            if former is not None and not _same_place(former.function, definition.function):
-                raise AlreadyRegistered(
-                    f"two workflows are named {definition.name!r}: {_place(former.function)} and "
-                    f"{_place(definition.function)}. Name one of them: @workflow(name=…)"
-                )
-            self._workflows[definition.name] = definition
+            versions = dict(self._workflows.get(definition.name, {}))
+            for former in list(versions.values()):
+                stated = former.options.version, definition.options.version
+                if former.version != definition.version and any(stated):
+                    continue
+                if not _same_place(former.function, definition.function):
+                    raise AlreadyRegistered(
+                        f"two workflows are named {definition.name!r}: {_place(former.function)} and "
+                        f"{_place(definition.function)}. Name one of them: @workflow(name=…); if one is an older "
+                        "version of the other, give it the version that it was recorded under: @workflow(version=…)"
+                    )
+                del versions[former.version]
+            versions[definition.version] = definition
+            self._workflows[definition.name] = versions
             self._names = tuple(sorted(self._workflows))
+            self._pinned.clear()
 
     def remember(self, signature: CallSignature) -> None:
         """Note the signature of a decorated function: its hints name types that recorded values may have."""
@@ -51,13 +62,30 @@ class Registry:
         with self._lock:
             return list(self._signatures)
 
-    def workflow(self, name: str) -> WorkflowDefinition | None:
-        """Return the workflow of that name, or None."""
-        return self._workflows.get(name)
+    def workflow(self, name: str, version: str | None = None) -> WorkflowDefinition | None:
+        """Return the workflow of that name, or None: in that version if it is here, else in the newest one."""
+        versions = self._workflows.get(name)
+        if versions is None:
+            return None
+        return versions.get(version or "") or next(reversed(versions.values()))
 
     def workflow_names(self) -> tuple[str, ...]:
         """Return all names, sorted."""
         return self._names
+
+    def versions(self, *, pinned_unless_said: bool) -> tuple[tuple[str, str], ...]:
+        """Return the names of workflows that are pinned, each with each version; the newest one says whether it is."""
+        with self._lock:
+            found = self._pinned.get(pinned_unless_said)
+            if found is None:
+                found = tuple(
+                    (name, version)
+                    for name, versions in sorted(self._workflows.items())
+                    if _is_pinned(next(reversed(versions.values())), otherwise=pinned_unless_said)
+                    for version in versions
+                )
+                self._pinned[pinned_unless_said] = found
+            return found
 
     def register_instance(self, instance: object, name: str) -> None:
         """Give an object the name under which workflows that are its methods find it again.
@@ -95,6 +123,11 @@ class Registry:
                 f"call app.register(instance, name={name!r}) before launch()"
             )
         return found
+
+
+def _is_pinned(definition: WorkflowDefinition, *, otherwise: bool) -> bool:
+    said = definition.options.on_new_version
+    return otherwise if said is None else said == "pin"
 
 
 def _loaded_class(name: str) -> object | None:

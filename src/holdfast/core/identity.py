@@ -48,6 +48,12 @@ def keyed_id(name: str, key: str) -> str:
     return f"{name}[{check_text('a step key', key)}]"
 
 
+def patch_id(branch: str, name: str) -> str:
+    """Write the identity of what a patch decided in a branch."""
+    mark = f"$patch[{name}]"
+    return f"{branch}/{mark}" if branch else mark
+
+
 def child_id(parent_id: str, step_id: str) -> str:
     """Derive a child workflow's id, the same at every replay."""
     return f"{parent_id}/{step_id}"

@@ -57,6 +57,10 @@ class Kind(StrEnum):
     BRANCH = "branch"
     CANCEL = "cancel"
     """The place at which a cancellation was raised in the workflow's code."""
+    VERSION = "version"
+    """From here on another version of the code recorded; or, at the end, what that version did not ask for."""
+    PATCH = "patch"
+    """What `patched` answered in a branch."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -221,6 +225,19 @@ class WorkflowFilter:
     limit: int = 100
     before: tuple[float, str] | None = None
     """Keyset page: (created_at, workflow_id) of the last row seen."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VersionCount:
+    """How many unfinished workflows were recorded under one version of a workflow's code."""
+
+    name: str
+    version: str
+    enqueued: int
+    suspended: int
+    running: int
+    set_aside: int
+    """Blocked or dead."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal, get_args
 
+from holdfast.core.identity import check_text
 from holdfast.core.retry import RetryPolicy
 from holdfast.errors import ConfigurationError
 
 Duration = float | int | timedelta
+
+OnNewVersion = Literal["resume", "pin"]
+"""What becomes of workflows recorded under another version of their code: resumed by the names of their steps, or kept
+for workers that have that version."""
+
+
+def check_on_new_version(value: object) -> None:
+    """Check an option's value. Raises `ConfigurationError`."""
+    if value not in get_args(OnNewVersion):
+        raise ConfigurationError(f"on_new_version must be 'resume' or 'pin', not {value!r}")
 
 
 def seconds(duration: Duration) -> float:
@@ -66,8 +77,16 @@ class WorkflowOptions:
     """Default: module and qualified name; it is stored, so it must stay what it is."""
     version: str | None = None
     """Default: a hash of the function's source."""
+    on_new_version: OnNewVersion | None = None
+    """Default: that of `Config`."""
     suspend: bool = True
     """False: waits stay in memory, for frameworks that keep state of their own in mid-call."""
+
+    def __post_init__(self) -> None:
+        if self.version is not None:
+            check_text("a workflow's version", self.version)
+        if self.on_new_version is not None:
+            check_on_new_version(self.on_new_version)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,6 +123,8 @@ class Config:
     """How long `close()` lets running steps end."""
     max_payload: int = 16 * 1024 * 1024
     """Bytes of one recorded value."""
+    on_new_version: OnNewVersion = "resume"
+    """What becomes of workflows recorded under another version of their code, unless their decorator says it."""
 
     @property
     def isolate_from(self) -> int:
@@ -116,6 +137,7 @@ class Config:
                 f"lease ({self.lease} s) must be at least three heartbeats ({self.heartbeat} s each), "
                 "or healthy workers would be taken for dead"
             )
+        check_on_new_version(self.on_new_version)
         for name in ("max_threads", "max_running", "crash_limit"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} must be at least 1, not {getattr(self, name)}")

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 from holdfast.core.model import Checkpoint, Kind
 
-_AUXILIARY = frozenset({Kind.TIMER, Kind.INTENT, Kind.CANCEL, Kind.BRANCH})
-"""Kinds that accompany an operation: no code asks for them in turn."""
+_MARKS = frozenset({Kind.CANCEL, Kind.BRANCH, Kind.VERSION, Kind.PATCH})
+"""Kinds that note something about the workflow."""
+_AUXILIARY = frozenset({Kind.TIMER, Kind.INTENT}) | _MARKS
+"""Kinds that no code asks for in turn: marks, and what accompanies an operation, named `step_id:what`."""
 
 CANCEL_ID = "$cancel"
 """The identity of the checkpoint that says where a cancellation was raised."""
@@ -53,6 +55,9 @@ class Journal:
             return  # nearly all are: nothing was recorded before the first execution
         self._due: dict[str, deque[Checkpoint]] = defaultdict(deque)
         self._taken: set[str] = set()
+        """What was asked for."""
+        self._reached: defaultdict[str, int] = defaultdict(int)
+        """The latest that was asked for in each branch, by its place in the order of recording."""
         for checkpoint in self._recorded.values():
             self.last_seq = max(self.last_seq, checkpoint.seq)
             if checkpoint.kind not in _AUXILIARY and not _is_keyed(checkpoint):
@@ -72,10 +77,12 @@ class Journal:
         recorded = self._recorded.get(operation.step_id)
         if recorded is None:
             self._refuse_replacement(operation)
+            self._taken.add(operation.step_id)
             return None
         if recorded.kind is not operation.kind or (self._strict and _differ(recorded.digest, operation.digest)):
             raise Mismatch(expected=describe(recorded), found=describe(operation), step_id=operation.step_id)
         self._taken.add(operation.step_id)
+        self._reached[operation.branch] = max(self._reached[operation.branch], recorded.seq)
         return recorded
 
     def finish(self) -> None:
@@ -85,6 +92,37 @@ class Journal:
         expected = self._next_due("")
         if expected is not None:
             raise Mismatch(expected=describe(expected), found="the end of the workflow", step_id=expected.step_id)
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether the code is held to what is recorded, or only finds it by identity."""
+        return self._strict
+
+    def has_later(self, branch: str) -> bool:
+        """Tell whether more is recorded, in a branch or those within it, than the code has asked for there so far.
+
+        An operation that was begun counts too, where its beginning left a trace.
+        """
+        if not self._recorded:
+            return False
+        reached = self._reached[branch]
+        return any(
+            checkpoint.seq > reached and is_within(checkpoint.branch, branch) and self._is_owed(checkpoint)
+            for checkpoint in self._recorded.values()
+        )
+
+    def unasked(self) -> list[Checkpoint]:
+        """Return the recorded operations that the code has not asked for, in the order of recording."""
+        left = (checkpoint for checkpoint in self._recorded.values() if checkpoint.kind not in _AUXILIARY)
+        return sorted((each for each in left if each.step_id not in self._taken), key=lambda each: each.seq)
+
+    def _is_owed(self, checkpoint: Checkpoint) -> bool:
+        if checkpoint.kind in _MARKS:
+            return False
+        asked_for = checkpoint.step_id
+        if checkpoint.kind in _AUXILIARY:
+            asked_for = asked_for.rpartition(":")[0]
+        return asked_for not in self._taken
 
     def _refuse_replacement(self, operation: Operation) -> None:
         if not self._strict or operation.keyed:
@@ -98,6 +136,29 @@ class Journal:
         while due and due[0].step_id in self._taken:
             due.popleft()
         return due[0] if due else None
+
+
+def version_mark(version: str) -> str:
+    """Name the checkpoint that says that another version than the workflow's own went on from there."""
+    return f"$version[{version}]"
+
+
+UNASKED_ID = "$unasked"
+"""The identity of the checkpoint that lists what the version which ended the workflow did not ask for."""
+
+
+def writers(version: str, checkpoints: Iterable[Checkpoint]) -> frozenset[str]:
+    """Tell which versions recorded a journal: that of the workflow itself, and those that went on after it."""
+    journal = sorted(checkpoints, key=lambda checkpoint: checkpoint.seq)
+    marked = [each for each in journal if each.kind is Kind.VERSION and each.step_id != UNASKED_ID]
+    later = {each.step_id.removeprefix("$version[").removesuffix("]") for each in marked}
+    began = not journal or (bool(marked) and marked[0] is journal[0])
+    return frozenset(later if began else later | {version})
+
+
+def is_within(branch: str, outer: str) -> bool:
+    """Tell whether a branch is another one or within it."""
+    return not outer or branch == outer or branch.startswith(f"{outer}/")
 
 
 def describe(operation: Operation | Checkpoint) -> str:

@@ -51,11 +51,17 @@ class TransactionDefinition:
 class Definitions(Protocol):
     """Finds what was registered, by the names that the database holds."""
 
-    def workflow(self, name: str) -> WorkflowDefinition | None:
-        """Return the workflow of that name, or None."""
+    def workflow(self, name: str, version: str | None = None) -> WorkflowDefinition | None:
+        """Return the workflow of that name, or None: in that version if it is here, else in the newest one."""
 
     def workflow_names(self) -> tuple[str, ...]:
         """Return all names, sorted."""
+
+    def versions(self, *, pinned_unless_said: bool) -> tuple[tuple[str, str], ...]:
+        """Return the names of workflows that are pinned to their version, each with each version that is here.
+
+        `pinned_unless_said` is the rule for those whose decorator does not say it.
+        """
 
     def instance_name(self, definition: WorkflowDefinition, instance: object) -> str:
         """Return the name under which an instance or class is found again. Raises `ConfigurationError`."""

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from holdfast.core.codec import Codec
 from holdfast.core.model import Claimed, Status
 from holdfast.core.options import Config
-from holdfast.core.replay import Journal
+from holdfast.core.replay import Journal, writers
 from holdfast.errors import ConfigurationError, PayloadError, StoreUnavailable
 from holdfast.runtime.clock import DatabaseClock
 from holdfast.runtime.committer import Committer
@@ -29,6 +29,7 @@ from holdfast.runtime.run import run
 from holdfast.runtime.signals import Signal
 from holdfast.runtime.threads import Loops, ThreadPool
 from holdfast.runtime.tracing import NoTracer, Tracer
+from holdfast.runtime.versions import note_version
 from holdfast.store.base import Store
 from holdfast.store.writes import Cancel, Committed, SetAside, Unit
 
@@ -104,6 +105,11 @@ class Engine:
 
     # Running workflows
 
+    @property
+    def pinned(self) -> tuple[tuple[str, str], ...]:
+        """The workflows, by name and version, that this process runs in exactly that version."""
+        return self.definitions.versions(pinned_unless_said=self.config.on_new_version == "pin")
+
     def takes_more(self) -> bool:
         """Tell whether one more workflow may run in this process now."""
         return not self.closing and len(self._running) < self.config.max_running
@@ -178,7 +184,7 @@ class Engine:
     def load(self, claimed: Claimed) -> tuple[Execution, tuple[Any, ...], dict[str, Any]] | None:
         """Rebuild a workflow from the store; None if that is impossible: it is set aside with the reason."""
         record = claimed.record
-        definition = self.definitions.workflow(record.name)
+        definition = self.definitions.workflow(record.name, record.version)
         if definition is None:
             raise LookupError(record.name)
         execution = Execution(
@@ -187,7 +193,7 @@ class Engine:
             workflow_id=record.workflow_id,
             epoch=record.epoch,
             input_text=record.input,
-            journal=Journal(claimed.journal, strict=record.version == definition.version),
+            journal=Journal(claimed.journal, strict=writers(record.version, claimed.journal) <= {definition.version}),
             deadline_at=record.deadline_at,
             cancel_requested=record.cancel_at is not None,
             crashes=record.crashes,
@@ -198,6 +204,7 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - one unreadable row must not keep the others of its claim from running
             self._set_aside(execution, error)
             return None
+        note_version(execution, record.version)
         return execution, args, kwargs
 
     def _set_aside(self, execution: Execution, error: Exception) -> None:

@@ -8,6 +8,7 @@ Branches run in several threads and tasks at once, so state is touched under a l
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import traceback
 from collections import Counter
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.core.identity import keyed_id, occurrence_id
+from holdfast.core.identity import keyed_id, occurrence_id, patch_id
 from holdfast.core.model import Checkpoint, Fence, Kind
 from holdfast.core.replay import CANCEL_ID, Journal, Mismatch, Operation
 from holdfast.errors import PayloadError, StoreUnavailable, WorkflowCancelled
@@ -77,6 +78,7 @@ class Execution:
         recorded_cancel = journal.find(CANCEL_ID)
         self._cancelled_at = recorded_cancel.digest if recorded_cancel is not None else None
         self._cancel_delivered = False
+        self._patches: dict[str, bool] = {}
 
     # Identity
 
@@ -151,6 +153,35 @@ class Execution:
             self.gone = reason
             self.signal.set()
         return self.gone
+
+    # Patches
+
+    def patched(self, branch: str, name: str) -> bool:
+        """Decide, once for each branch, whether a patch applies; see `runtime.versions.patched`."""
+        self.check_here()
+        step_id = patch_id(branch, name)
+        with self._lock:
+            known = self._patch_decision(step_id)
+            if known is not None:
+                return known
+            decided = self._patches[step_id] = self._decide_patch(branch, name)
+        place = Operation(step_id=step_id, branch=branch, name=name, kind=Kind.PATCH)
+        self.record(place, output=json.dumps(decided))
+        return decided
+
+    def _patch_decision(self, step_id: str) -> bool | None:
+        recorded = self.journal.find(step_id)
+        return self._patches.get(step_id) if recorded is None else recorded.output == "true"
+
+    def _decide_patch(self, branch: str, name: str) -> bool:
+        if self.journal.has_later(branch):
+            return False
+        while branch:
+            branch = branch.rpartition("/")[0]
+            decided = self._patch_decision(patch_id(branch, name))
+            if decided is not None:
+                return decided
+        return True
 
     # Cancellation
 

@@ -23,6 +23,7 @@ from holdfast.runtime.context import Frame, current, runner_here
 from holdfast.runtime.control import Diverged, Lost, Released, Suspended, Unwind
 from holdfast.runtime.effects import Flow, Invoke
 from holdfast.runtime.execution import Execution
+from holdfast.runtime.versions import note_unasked
 from holdfast.store.writes import Finish, Release, SetAside, Suspend
 
 log = logging.getLogger("holdfast.workflow")
@@ -150,6 +151,7 @@ def _check_the_end(execution: Execution) -> None:
         code = getattr(execution.definition.function, "__code__", None)
         where = f"{code.co_filename}:{code.co_firstlineno}" if code is not None else execution.definition.name
         raise execution.leave(Diverged(mismatch, where)) from None
+    note_unasked(execution)
 
 
 def _finish(execution: Execution, ended: Ended) -> Flow[Ended]:

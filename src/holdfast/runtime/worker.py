@@ -23,7 +23,7 @@ class Worker:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="holdfast-worker", daemon=True)
         self._next_due: float | None = None
-        self._reported: set[str] = set()
+        self._reported: set[str | tuple[str, str]] = set()
         engine.on_timer = self._timer_set
 
     def start(self) -> None:
@@ -64,8 +64,8 @@ class Worker:
         return min(config.poll, max(self._next_due - now, 0.005))
 
     def _look_ahead(self) -> None:
-        names = self._engine.definitions.workflow_names()
-        self._next_due = self._engine.store.next_due(names)
+        names, pinned = self._engine.definitions.workflow_names(), self._engine.pinned
+        self._next_due = self._engine.store.next_due(names, pinned)
         for name, count in self._engine.store.count_unknown(names).items():
             if name not in self._reported:
                 self._reported.add(name)
@@ -76,6 +76,25 @@ class Worker:
                     name,
                     name,
                     extra={"action": "unknown_workflow"},
+                )
+
+        if pinned:
+            self._look_for_other_versions(pinned)
+
+    def _look_for_other_versions(self, pinned: tuple[tuple[str, str], ...]) -> None:
+        for (name, version), count in self._engine.store.count_other_versions(pinned).items():
+            if (name, version) not in self._reported:
+                self._reported.add((name, version))
+                log.warning(
+                    "%d workflows named %r wait for a worker that has version %s of its code, to which they are "
+                    "pinned; this one does not. Keep such a worker until they have ended, or the old function "
+                    "beside the new one: @workflow(name=%r, version=%r)",
+                    count,
+                    name,
+                    version,
+                    name,
+                    version,
+                    extra={"action": "other_version"},
                 )
 
     def _claim_and_dispatch(self) -> bool:
@@ -90,6 +109,7 @@ class Worker:
             claim_id=engine.ids.new(),
             worker_id=engine.worker_id,
             names=names,
+            pinned=engine.pinned,
             limit=room,
             isolate_from=engine.config.isolate_from,
         )

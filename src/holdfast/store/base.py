@@ -20,6 +20,7 @@ from holdfast.core.model import (
     Fence,
     Outcome,
     StreamItem,
+    VersionCount,
     WorkerRecord,
     WorkflowFilter,
     WorkflowRecord,
@@ -131,11 +132,17 @@ class Store(Protocol):
     def stream(self, workflow_id: str, stream: str, offset: int, limit: int) -> list[StreamItem]:
         """Read a stream's items from an offset on."""
 
-    def next_due(self, names: Sequence[str]) -> float | None:
-        """Tell when the next suspended or delayed workflow with one of these names is due; None if there is none."""
+    def next_due(self, names: Sequence[str], pinned: Sequence[tuple[str, str]] = ()) -> float | None:
+        """Tell when the next suspended or delayed workflow that a `Claim` of these would take is due; None: never."""
 
     def count_unknown(self, names: Sequence[str]) -> dict[str, int]:
         """Count the enqueued workflows whose name is not in `names`, by name."""
+
+    def count_other_versions(self, pinned: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """Count, by name and version, the enqueued workflows with a pinned name whose version does not stand there."""
+
+    def unfinished_versions(self) -> list[VersionCount]:
+        """Count the workflows without an outcome by name and the version that they were created under."""
 
     def cancelled_by_others(self, worker_id: str) -> list[str]:
         """List the workflows that this worker is running and whose cancellation was asked for."""

@@ -14,6 +14,7 @@ from holdfast.core.model import (
     Claimed,
     Outcome,
     StreamItem,
+    VersionCount,
     WorkflowFilter,
     WorkflowRecord,
 )
@@ -88,14 +89,24 @@ class ReadingStore(ABC):
         found = self._read("stream", workflow_id=workflow_id, stream=stream, offset=offset, limit=limit)
         return [rows.stream_item(row) for row in found]
 
-    def next_due(self, names: Sequence[str]) -> float | None:
+    def next_due(self, names: Sequence[str], pinned: Sequence[tuple[str, str]] = ()) -> float | None:
         """Tell when the next suspended or delayed workflow is due."""
-        [(due,)] = self._read("next_due", names=self._texts(names), now=self._bound_now())
+        pins = rows.pinned_values(pinned, self._texts)
+        [(due,)] = self._read("next_due", names=self._texts(names), now=self._bound_now(), **pins)
         return None if due is None else float(due)
 
     def count_unknown(self, names: Sequence[str]) -> dict[str, int]:
         """Count enqueued workflows whose names are not among these."""
         return dict(self._read("count_unknown", names=self._texts(names)))
+
+    def count_other_versions(self, pinned: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """Count enqueued workflows with a pinned name under a version that is not pinned here."""
+        found = self._read("count_other_versions", **rows.pinned_values(pinned, self._texts))
+        return {(name, version): count for name, version, count in found}
+
+    def unfinished_versions(self) -> list[VersionCount]:
+        """Count unfinished workflows by name and version."""
+        return [rows.version_count(row) for row in self._read("unfinished_versions")]
 
     def cancelled_by_others(self, worker_id: str) -> list[str]:
         """List what a worker runs and is asked to cancel."""

@@ -7,7 +7,7 @@ says otherwise.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from holdfast.core.model import (
@@ -18,6 +18,7 @@ from holdfast.core.model import (
     Outcome,
     Status,
     StreamItem,
+    VersionCount,
     WorkerRecord,
     WorkflowRecord,
 )
@@ -87,6 +88,25 @@ def checkpoint_values(workflow_id: str, recorded: Checkpoint) -> tuple[Any, ...]
         recorded.attempt_errors,
         recorded.started_at,
         recorded.finished_at,
+    )
+
+
+def pinned_values(pinned: Iterable[tuple[str, str]], bind: Callable[[Iterable[str]], Any]) -> dict[str, Any]:
+    """Return the two lists by which queries know pinned workflows: names, and names with versions in one text each.
+
+    A line feed joins them: neither may hold one.
+    """
+    pairs = list(pinned)
+    return {
+        "pinned_names": bind(dict.fromkeys(name for name, _ in pairs)),
+        "pinned": bind(f"{name}\n{version}" for name, version in pairs),
+    }
+
+
+def version_count(row: Row) -> VersionCount:
+    """Make a count from its fields in order."""
+    return VersionCount(
+        name=row[0], version=row[1], enqueued=row[2], suspended=row[3], running=row[4], set_aside=row[5]
     )
 
 

@@ -36,6 +36,7 @@ def claim(batch: Batch, _fence: Fence | None, write: Claim) -> Read:
         isolate_from=write.isolate_from,
         worker_id=write.worker_id,
         claim_id=write.claim_id,
+        **rows.pinned_values(write.pinned, text_array),
     )
     return lambda: taken + [workflow_id for (workflow_id,) in due]
 

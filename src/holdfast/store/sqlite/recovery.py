@@ -28,10 +28,14 @@ def claim(ledger: Ledger, write: Claim) -> list[str]:
 def _choose(ledger: Ledger, write: Claim, room: int) -> list[str]:
     if room <= 0:
         return []
-    names = as_json(write.names)
-    wanted = {"now": ledger.now, "names": names, "isolate_from": write.isolate_from}
-    due = ledger.run("due_workflows", limit=room, **wanted)
-    suspects = ledger.run("due_suspect", **wanted) if write.suspects else []
+    fitting = {
+        "now": ledger.now,
+        "names": as_json(write.names),
+        "isolate_from": write.isolate_from,
+        **rows.pinned_values(write.pinned, as_json),
+    }
+    due = ledger.run("due_workflows", limit=room, **fitting)
+    suspects = ledger.run("due_suspect", **fitting) if write.suspects else []
     if suspects and ledger.run("suspect_of_worker", worker_id=write.worker_id) in ([], [(None,)]):
         chosen = sorted(due + suspects, key=lambda found: (found[1], found[0]))[:room]
         if suspects[0] in chosen:

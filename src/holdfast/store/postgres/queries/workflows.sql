@@ -170,20 +170,30 @@ WHERE status = 'running' AND owner = %(worker_id)s AND claim_id = %(claim_id)s;
 
 -- name: claim_workflows
 -- Each part is one range of a partial index, oldest first. Rows that another worker is claiming at this moment are
--- passed over, not waited for. A worker runs one suspect at a time, noted in its row.
+-- passed over, not waited for. A worker runs one suspect at a time, noted in its row. The version is looked up for
+-- pinned names only, here and below: such workflows are for workers that have their version's code.
 WITH enqueued AS (
     SELECT id, wake_at, crashes FROM {schema}.workflows
     WHERE status = 'enqueued' AND wake_at <= %(now)s AND crashes < %(isolate_from)s AND name = ANY(%(names)s::text[])
+        AND (name <> ALL(%(pinned_names)s::text[]) OR name || chr(10) || (
+            SELECT i.version FROM {schema}.workflow_info AS i WHERE i.id = workflows.id
+        ) = ANY(%(pinned)s::text[]))
     ORDER BY wake_at, id LIMIT %(limit)s
     FOR NO KEY UPDATE SKIP LOCKED
 ), asleep AS (
     SELECT id, wake_at, crashes FROM {schema}.workflows
     WHERE status = 'suspended' AND wake_at <= %(now)s AND name = ANY(%(names)s::text[])
+        AND (name <> ALL(%(pinned_names)s::text[]) OR name || chr(10) || (
+            SELECT i.version FROM {schema}.workflow_info AS i WHERE i.id = workflows.id
+        ) = ANY(%(pinned)s::text[]))
     ORDER BY wake_at LIMIT %(limit)s
     FOR NO KEY UPDATE SKIP LOCKED
 ), suspect AS (
     SELECT id, wake_at, crashes FROM {schema}.workflows
     WHERE status = 'enqueued' AND wake_at <= %(now)s AND crashes >= %(isolate_from)s AND name = ANY(%(names)s::text[])
+        AND (name <> ALL(%(pinned_names)s::text[]) OR name || chr(10) || (
+            SELECT i.version FROM {schema}.workflow_info AS i WHERE i.id = workflows.id
+        ) = ANY(%(pinned)s::text[]))
         AND %(suspects)s::boolean
         AND (SELECT suspect_id FROM {schema}.workers WHERE worker_id = %(worker_id)s) IS NULL
     ORDER BY wake_at, id LIMIT 1
@@ -300,9 +310,15 @@ WHERE w.id = ANY(%(workflow_ids)s::text[]) AND w.status IN ('succeeded', 'failed
 SELECT min(wake_at) FROM (
     SELECT min(wake_at) AS wake_at FROM {schema}.workflows
     WHERE status = 'suspended' AND wake_at IS NOT NULL AND name = ANY(%(names)s::text[])
+        AND (name <> ALL(%(pinned_names)s::text[]) OR name || chr(10) || (
+            SELECT i.version FROM {schema}.workflow_info AS i WHERE i.id = workflows.id
+        ) = ANY(%(pinned)s::text[]))
     UNION ALL
     SELECT min(wake_at) FROM {schema}.workflows
     WHERE status = 'enqueued' AND name = ANY(%(names)s::text[])
+        AND (name <> ALL(%(pinned_names)s::text[]) OR name || chr(10) || (
+            SELECT i.version FROM {schema}.workflow_info AS i WHERE i.id = workflows.id
+        ) = ANY(%(pinned)s::text[]))
         AND wake_at > coalesce(%(now)s::float8, extract(epoch FROM clock_timestamp())::float8)
 ) AS due;
 
@@ -314,3 +330,23 @@ ORDER BY id;
 SELECT name, count(*) FROM {schema}.workflows
 WHERE status = 'enqueued' AND name <> ALL(%(names)s::text[])
 GROUP BY name;
+
+-- name: count_other_versions
+SELECT w.name, i.version, count(*)
+FROM {schema}.workflows AS w
+JOIN {schema}.workflow_info AS i ON i.id = w.id
+WHERE w.status = 'enqueued' AND w.name = ANY(%(pinned_names)s::text[])
+    AND w.name || chr(10) || i.version <> ALL(%(pinned)s::text[])
+GROUP BY w.name, i.version;
+
+-- name: unfinished_versions
+SELECT w.name, i.version,
+    count(*) FILTER (WHERE w.status = 'enqueued'),
+    count(*) FILTER (WHERE w.status = 'suspended'),
+    count(*) FILTER (WHERE w.status = 'running'),
+    count(*) FILTER (WHERE w.status IN ('blocked', 'dead'))
+FROM {schema}.workflows AS w
+JOIN {schema}.workflow_info AS i ON i.id = w.id
+WHERE w.status IN ('enqueued', 'suspended', 'running', 'blocked', 'dead')
+GROUP BY w.name, i.version
+ORDER BY w.name, i.version;

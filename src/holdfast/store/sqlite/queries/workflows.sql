@@ -59,16 +59,23 @@ RETURNING id;
 SELECT id FROM holdfast_workflows WHERE status = 'running' AND owner = :worker_id AND claim_id = :claim_id;
 
 -- name: due_workflows
--- Without suspects. Each half is one range of a partial index, oldest first.
+-- Without suspects. Each half is one range of a partial index, oldest first. The version is looked up for pinned names
+-- only, here and below: such workflows are for workers that have their version's code.
 SELECT id, wake_at FROM (
     SELECT id, wake_at FROM holdfast_workflows
     WHERE status = 'enqueued' AND wake_at <= :now AND crashes < :isolate_from AND name IN (SELECT value FROM json_each(:names))
+      AND (name NOT IN (SELECT value FROM json_each(:pinned_names)) OR name || char(10) || (
+        SELECT i.version FROM holdfast_workflow_info AS i WHERE i.id = holdfast_workflows.id
+      ) IN (SELECT value FROM json_each(:pinned)))
     ORDER BY wake_at, id LIMIT :limit
 )
 UNION ALL
 SELECT id, wake_at FROM (
     SELECT id, wake_at FROM holdfast_workflows
     WHERE status = 'suspended' AND wake_at <= :now AND name IN (SELECT value FROM json_each(:names))
+      AND (name NOT IN (SELECT value FROM json_each(:pinned_names)) OR name || char(10) || (
+        SELECT i.version FROM holdfast_workflow_info AS i WHERE i.id = holdfast_workflows.id
+      ) IN (SELECT value FROM json_each(:pinned)))
     ORDER BY wake_at LIMIT :limit
 )
 ORDER BY wake_at, id LIMIT :limit;
@@ -76,6 +83,9 @@ ORDER BY wake_at, id LIMIT :limit;
 -- name: due_suspect
 SELECT id, wake_at FROM holdfast_workflows
 WHERE status = 'enqueued' AND wake_at <= :now AND crashes >= :isolate_from AND name IN (SELECT value FROM json_each(:names))
+  AND (name NOT IN (SELECT value FROM json_each(:pinned_names)) OR name || char(10) || (
+    SELECT i.version FROM holdfast_workflow_info AS i WHERE i.id = holdfast_workflows.id
+  ) IN (SELECT value FROM json_each(:pinned)))
 ORDER BY wake_at, id LIMIT 1;
 
 -- name: claim_workflows
@@ -160,12 +170,18 @@ SELECT min(wake_at) FROM (
     SELECT wake_at FROM (
         SELECT wake_at FROM holdfast_workflows
         WHERE status = 'suspended' AND wake_at IS NOT NULL AND name IN (SELECT value FROM json_each(:names))
+          AND (name NOT IN (SELECT value FROM json_each(:pinned_names)) OR name || char(10) || (
+            SELECT i.version FROM holdfast_workflow_info AS i WHERE i.id = holdfast_workflows.id
+          ) IN (SELECT value FROM json_each(:pinned)))
         ORDER BY wake_at LIMIT 1
     )
     UNION ALL
     SELECT wake_at FROM (
         SELECT wake_at FROM holdfast_workflows
         WHERE status = 'enqueued' AND wake_at > :now AND name IN (SELECT value FROM json_each(:names))
+          AND (name NOT IN (SELECT value FROM json_each(:pinned_names)) OR name || char(10) || (
+            SELECT i.version FROM holdfast_workflow_info AS i WHERE i.id = holdfast_workflows.id
+          ) IN (SELECT value FROM json_each(:pinned)))
         ORDER BY wake_at LIMIT 1
     )
 );
@@ -174,6 +190,27 @@ SELECT min(wake_at) FROM (
 SELECT name, count(*) FROM holdfast_workflows
 WHERE status = 'enqueued' AND name NOT IN (SELECT value FROM json_each(:names))
 GROUP BY name;
+
+-- name: count_other_versions
+-- The index of what is enqueued is read, as for unknown names.
+SELECT w.name, i.version, count(*)
+FROM holdfast_workflows AS w
+CROSS JOIN holdfast_workflow_info AS i ON i.id = w.id
+WHERE w.status = 'enqueued' AND w.name IN (SELECT value FROM json_each(:pinned_names))
+  AND w.name || char(10) || i.version NOT IN (SELECT value FROM json_each(:pinned))
+GROUP BY w.name, i.version;
+
+-- name: unfinished_versions
+SELECT w.name, i.version,
+    count(*) FILTER (WHERE w.status = 'enqueued'),
+    count(*) FILTER (WHERE w.status = 'suspended'),
+    count(*) FILTER (WHERE w.status = 'running'),
+    count(*) FILTER (WHERE w.status IN ('blocked', 'dead'))
+FROM holdfast_workflows AS w
+CROSS JOIN holdfast_workflow_info AS i ON i.id = w.id
+WHERE w.status IN ('enqueued', 'suspended', 'running', 'blocked', 'dead')
+GROUP BY w.name, i.version
+ORDER BY w.name, i.version;
 
 -- name: cancelled_by_others
 SELECT id FROM holdfast_workflows WHERE owner = :worker_id AND status = 'running' AND cancel_at IS NOT NULL;
