@@ -32,6 +32,8 @@ from holdfast import (
 )
 from holdfast.api.registry import registry
 from holdfast.errors import AlreadyRegistered, ConfigurationError, UsageError
+from holdfast.runtime.committer import Ticket
+from holdfast.store.writes import Unit
 from tests.engine.conftest import QUICK
 from tests.helpers import aeventually, eventually
 
@@ -263,20 +265,28 @@ def test_what_was_recorded_within_branches_counts_for_the_branch_that_opens_them
     assert go(app, workflow_id) == ["x", "y"]
 
 
-def test_a_patch_costs_no_commit(app: Holdfast) -> None:
+def test_a_patch_is_written_with_what_is_written_anyway(app: Holdfast, monkeypatch: pytest.MonkeyPatch) -> None:
     def plain() -> list[str]:
         return [named("a")]
 
     def guarded() -> list[str]:
         return [named("a")] if patched("p") else []
 
-    def commits_of(code: Callable[[], list[str]]) -> int:
-        function = deploy(code)
-        before = app.engine.committer.commits
-        assert function() == ["a"]
-        return app.engine.committer.commits - before
+    submitted: list[Unit] = []
+    submit = app.engine.committer.submit
 
-    assert commits_of(guarded) == commits_of(plain)
+    def noting(unit: Unit) -> Ticket:
+        submitted.append(unit)
+        return submit(unit)
+
+    monkeypatch.setattr(app.engine.committer, "submit", noting)
+
+    def units_of(code: Callable[[], list[str]]) -> int:
+        submitted.clear()
+        assert deploy(code)() == ["a"]
+        return sum(unit.fence is not None for unit in submitted)
+
+    assert units_of(guarded) == units_of(plain) > 0
 
 
 async def test_a_coroutine_is_patched_and_resumed_the_same_way(store_url: str) -> None:
