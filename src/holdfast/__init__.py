@@ -45,6 +45,7 @@ from holdfast.api.verbs import (
     write_stream,
 )
 from holdfast.core.codec import PayloadCodec
+from holdfast.core.findings import CheckReport, Finding, Verdict
 from holdfast.core.model import Approval, Checkpoint, Kind, Status, VersionCount, WorkflowFilter, WorkflowRecord
 from holdfast.core.options import Config, StartOptions, StepOptions
 from holdfast.core.retry import RetryPolicy
@@ -55,8 +56,10 @@ from holdfast.runtime.versions import patched
 
 __all__ = [
     "Approval",
+    "CheckReport",
     "Checkpoint",
     "Config",
+    "Finding",
     "Handle",
     "Holdfast",
     "HoldfastError",
@@ -68,6 +71,7 @@ __all__ = [
     "Status",
     "StepInfo",
     "StepOptions",
+    "Verdict",
     "VersionCount",
     "WorkflowCancelled",
     "WorkflowFilter",

@@ -7,12 +7,11 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from types import FunctionType
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from holdfast import (
-    Checkpoint,
     Config,
     Holdfast,
     Kind,
@@ -26,7 +25,6 @@ from holdfast import (
     patched,
     recv,
     send,
-    start,
     step,
     workflow,
 )
@@ -34,56 +32,14 @@ from holdfast.api.registry import registry
 from holdfast.errors import AlreadyRegistered, ConfigurationError, UsageError
 from holdfast.runtime.committer import Ticket
 from holdfast.store.writes import Unit
+from tests.engine.changing import bodies, deploy, do_async, go, journal, named, suspended
 from tests.engine.conftest import QUICK
 from tests.helpers import aeventually, eventually
-
-T = TypeVar("T")
-bodies: list[str] = []
 
 
 @pytest.fixture(autouse=True)
 def _no_bodies() -> None:
     bodies.clear()
-
-
-@step
-async def do_async(what: str) -> str:
-    bodies.append(what)
-    return what
-
-
-def named(what: str) -> str:
-    """Do it as a step of that name."""
-
-    def body() -> str:
-        bodies.append(what)
-        return what
-
-    return step(name=what)(body)()
-
-
-def deploy(code: Callable[[], T], **options: Any) -> Callable[[], T]:
-    """Register code as the workflow `changing`, the only one of that name, as in a program that is started anew."""
-    registry._workflows.pop("changing", None)
-    return workflow(name="changing", **options)(code)
-
-
-def suspended(app: Holdfast, code: Callable[[], list[str]]) -> str:
-    """Start a workflow and return its id once it waits."""
-    handle = start(code)
-    eventually(lambda: handle.status() is Status.SUSPENDED)
-    return handle.id
-
-
-def go(app: Holdfast, workflow_id: str) -> list[str]:
-    """Send what the workflow waits for, and return its result."""
-    send(workflow_id, "now", topic="go")
-    result: list[str] = app.retrieve(workflow_id).result(timeout=20)
-    return result
-
-
-def journal(app: Holdfast, workflow_id: str, kind: Kind) -> list[Checkpoint]:
-    return [each for each in app.get_journal(workflow_id) if each.kind is kind]
 
 
 def first_a_then_b() -> list[str]:

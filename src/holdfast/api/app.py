@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ParamSpec, Self, TypeVar
 
 from holdfast.api import launched
+from holdfast.api.checking import Selection, check
 from holdfast.api.handle import Handle
 from holdfast.api.options import Options
 from holdfast.api.registry import registry
 from holdfast.core.codec import Codec, PayloadCodec
+from holdfast.core.findings import CheckReport
 from holdfast.core.model import Checkpoint, VersionCount, WorkflowFilter, WorkflowRecord
-from holdfast.core.options import Config
+from holdfast.core.options import Config, Duration, seconds
 from holdfast.errors import UsageError, WorkflowNotFound
 from holdfast.runtime.databases import Database
+from holdfast.runtime.dry_run import DryEngine
 from holdfast.runtime.effects import Durable, Flow, drive, drive_async
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.other_databases import OtherDatabase
@@ -58,6 +61,7 @@ class Holdfast:
         self._instances: list[str] = []
         self.extensions: dict[type[Any], Any] = {}
         """What was built on this application and its workflows find there, by class."""
+        self._url = url
         self._store = open_store(url)
         self._other_urls = dict(databases or {})
         self._tracer = tracer
@@ -197,6 +201,57 @@ class Holdfast:
         """Read a workflow's journal in the order of recording. Raises `WorkflowNotFound`."""
         self.get_workflow(workflow_id)
         return self.store.journal(workflow_id)
+
+    def check(
+        self,
+        where: WorkflowFilter | None = None,
+        *,
+        finished: int = 0,
+        strict: bool | None = None,
+        timeout: Duration = 10.0,
+    ) -> CheckReport:
+        """Tell what deploying the code at hand would do to the workflows that are recorded in the database.
+
+        Each unfinished workflow, or those of `where`, and the newest `finished` ones that have ended, are replayed
+        against the functions that this program has, up to the end of their journals. No step's body is run and nothing
+        is written; code between the steps does run. `strict` holds all code to what is recorded; by default another
+        version of the code is allowed what it would be allowed in a deploy. A workflow whose code takes more than
+        `timeout` seconds is left unchecked. The application need not be launched.
+
+        Raises `ConfigurationError` if the database is not there or was not migrated, `SchemaTooNew`,
+        `StoreUnavailable`.
+        """
+        launched.refuse_on_event_loop("Holdfast.check()", "await app.acheck(…)")
+        return self._check(where, finished=finished, strict=strict, timeout=timeout)
+
+    async def acheck(self, where: WorkflowFilter | None = None, **options: Any) -> CheckReport:
+        """Check in a coroutine; see `check`."""
+        return await asyncio.to_thread(self._check, where, **options)
+
+    def _check(
+        self,
+        where: WorkflowFilter | None,
+        *,
+        finished: int = 0,
+        strict: bool | None = None,
+        timeout: Duration = 10.0,
+    ) -> CheckReport:
+        selection = Selection(
+            where=where or WorkflowFilter(), finished=finished, strict=strict, timeout=seconds(timeout)
+        )
+        with self._store_to_read() as store:
+            engine = DryEngine(registry, config=self.config, codec=self.codec, extensions=self.extensions)
+            return check(store, engine, selection)
+
+    @contextlib.contextmanager
+    def _store_to_read(self) -> Iterator[Store]:
+        """Lend the application's store, or one of its own to an application that is not launched."""
+        if self._service is not None:
+            yield self._store
+            return
+        with contextlib.closing(open_store(self._url)) as store:
+            store.open(migrate=False)
+            yield store
 
     def resume(self, workflow_id: str) -> None:
         """Let a blocked or dead workflow go on; nothing happens to others. Raises `WorkflowNotFound`."""

@@ -137,7 +137,7 @@ class Execution:
             with self._lock:
                 recorded = self.journal.take(operation)
         except Mismatch as mismatch:
-            raise self.leave(Diverged(mismatch, _where_in_user_code())) from None
+            raise self.leave(Diverged(mismatch, user_line(traceback.extract_stack()))) from None
         if recorded is None:
             self.check_cancel(operation)
         return recorded
@@ -389,9 +389,9 @@ class Execution:
         return was
 
 
-def _where_in_user_code() -> str:
-    """Name the nearest line outside this package that led here."""
-    for entry in reversed(traceback.extract_stack()):
+def user_line(stack: traceback.StackSummary) -> str:
+    """Name the nearest line outside this package in a stack, as `file:line: text`."""
+    for entry in reversed(stack):
         if not entry.filename.startswith(_PACKAGE) and "/contextlib.py" not in entry.filename:
             return f"{entry.filename}:{entry.lineno}: {entry.line or ''}".rstrip(": ")
     return "unknown place"

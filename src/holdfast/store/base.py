@@ -94,8 +94,12 @@ class Store(Protocol):
     commits_in_process: bool
     """A commit takes so little, and so well an interrupt, that the thread which waits for it may carry it out."""
 
-    def open(self) -> None:
-        """Connect and migrate the schema under a lock. Raises `ConfigurationError`, `SchemaTooNew`."""
+    def open(self, *, migrate: bool = True) -> None:
+        """Connect and migrate the schema under a lock. Raises `ConfigurationError`, `SchemaTooNew`.
+
+        Without `migrate`, change nothing: a database that lacks a migration, or is not there, is a
+        `ConfigurationError`.
+        """
 
     def close(self) -> None:
         """Close every connection. Idempotent."""

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from holdfast.errors import SchemaTooNew
+from holdfast.errors import ConfigurationError, SchemaTooNew
 from holdfast.store.queries import sql_files
 
 _FILE = re.compile(r"(\d{4})_(\w+)\.sql")
@@ -72,3 +72,13 @@ def pending(
         if oldest is None or oldest > known:
             raise SchemaTooNew(version, known)
     return migrations[version:]
+
+
+def refuse_missing(missing: tuple[Migration, ...]) -> None:
+    """Raise `ConfigurationError` if a database that is not to be migrated needs it."""
+    if missing:
+        names = ", ".join(f"{migration.version:04} {migration.name}" for migration in missing)
+        raise ConfigurationError(
+            f"this database lacks migrations that this version of Holdfast needs ({names}): let a program with this "
+            "version launch on it, or migrate it; additive migrations may come before the programs that need them"
+        )

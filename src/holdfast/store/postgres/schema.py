@@ -43,7 +43,7 @@ def _migrate(connection: psycopg.Connection, queries: Mapping[str, bytes], schem
         connection.execute(queries["create_schema"])
     if not has_table:
         connection.execute(queries["create_schema_table"])
-    missing = _missing(connection, queries)
+    missing = missing_migrations(connection, queries, schema)
     for migration in missing:
         # Without parameters, so that one call takes all statements of the file.
         connection.execute(with_schema(migration.sql, schema), prepare=False)
@@ -53,7 +53,13 @@ def _migrate(connection: psycopg.Connection, queries: Mapping[str, bytes], schem
         connection.execute(queries["record_compatibility"], compatibility)
 
 
-def _missing(connection: psycopg.Connection, queries: Mapping[str, bytes]) -> tuple[Migration, ...]:
+def missing_migrations(
+    connection: psycopg.Connection, queries: Mapping[str, bytes], schema: str
+) -> tuple[Migration, ...]:
+    """Return what the database still needs. Raises `SchemaTooNew`, and what the driver raises."""
+    ((_, has_table),) = connection.execute(queries["schema_exists"], {"name": schema})
+    if not has_table:
+        return load_migrations(PACKAGE)
     ((version,),) = connection.execute(queries["schema_version"])
 
     def oldest_writer(known: int) -> int | None:

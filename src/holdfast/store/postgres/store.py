@@ -17,12 +17,13 @@ from typing import Any
 
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.store.base import Conflict, Listener, StoreTransaction, WorkerLock
+from holdfast.store.migrate import refuse_missing
 from holdfast.store.postgres.batch import Batch
 from holdfast.store.postgres.commit import Commit, in_turns
 from holdfast.store.postgres.connection import HINT_SETTINGS, USER_SETTINGS, WRITE_SETTINGS, Connector, Pool, Session
 from holdfast.store.postgres.faults import is_server_lost, user_errors
 from holdfast.store.postgres.handlers import HANDLERS
-from holdfast.store.postgres.schema import prepare
+from holdfast.store.postgres.schema import missing_migrations, prepare
 from holdfast.store.postgres.sql import queries, text_array
 from holdfast.store.postgres.transaction import ISOLATION_LEVELS, PostgresTransaction
 from holdfast.store.postgres.watch import Subscription, Watch, payload
@@ -72,11 +73,14 @@ class PostgresStore(ReadingStore):
     def _channel(self) -> str:
         return f"holdfast:{self._schema}"
 
-    def open(self) -> None:
+    def open(self, *, migrate: bool = True) -> None:
         """Connect and migrate; see the protocol."""
         try:
             with self._writer.use() as connection:
-                prepare(connection, self._queries, self._schema)
+                if migrate:
+                    prepare(connection, self._queries, self._schema)
+                else:
+                    refuse_missing(missing_migrations(connection, self._queries, self._schema))
         except BaseException:
             self._writer.close()
             raise

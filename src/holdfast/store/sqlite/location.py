@@ -64,6 +64,10 @@ class Location:
             _check_folder(self.path)
             _create(self.path)
 
+    def exists(self) -> bool:
+        """Tell whether the file is there; a database in memory always is."""
+        return self.path is None or self.path.is_file()
+
     def identity(self) -> tuple[int, int] | None:
         """Tell which file this is. Raises `StoreUnavailable` if it is gone."""
         if self.path is None:

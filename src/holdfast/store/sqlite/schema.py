@@ -14,7 +14,7 @@ from holdfast.store.sqlite.writer import Writer
 _PAUSE = 0.005
 
 
-def migrate(
+def apply_migrations(
     writer: Writer,
     connection: Connection,
     queries: Mapping[str, str],
@@ -25,15 +25,14 @@ def migrate(
 
     Raises `SchemaTooNew`, before anything is changed, `ConfigurationError` and `StoreUnavailable`.
     """
+    if not missing_migrations(connection, queries):
+        return
     with driver_errors():
-        migrations = load_migrations("holdfast.store.sqlite")
-        if not _missing(connection, queries, migrations):
-            return
         _use_wal(connection, time.monotonic() + patience)
         writer.begin(connection)
         try:
             connection.execute(queries["create_schema_table"])
-            missing = _missing(connection, queries, migrations)
+            missing = missing_migrations(connection, queries)
             for migration in missing:
                 for statement in split_statements(migration.sql):
                     connection.execute(statement)
@@ -48,15 +47,17 @@ def migrate(
             raise
 
 
-def _missing(
-    connection: Connection, queries: Mapping[str, str], migrations: tuple[Migration, ...]
-) -> tuple[Migration, ...]:
-    if not connection.execute(queries["has_schema_table"]).fetchall():
-        return migrations
-    [(version,)] = connection.execute(queries["schema_version"]).fetchall()
+def missing_migrations(connection: Connection, queries: Mapping[str, str]) -> tuple[Migration, ...]:
+    """Return what the database still needs. Raises `SchemaTooNew`, `StoreUnavailable`."""
+    migrations = load_migrations("holdfast.store.sqlite")
+    with driver_errors():
+        if not connection.execute(queries["has_schema_table"]).fetchall():
+            return migrations
+        [(version,)] = connection.execute(queries["schema_version"]).fetchall()
 
     def oldest_writer(known: int) -> int | None:
-        [(oldest,)] = connection.execute(queries["oldest_writer"], {"known": known}).fetchall()
+        with driver_errors():
+            [(oldest,)] = connection.execute(queries["oldest_writer"], {"known": known}).fetchall()
         return None if oldest is None else int(oldest)
 
     return pending(version, migrations, oldest_writer)

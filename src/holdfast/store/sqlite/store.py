@@ -12,6 +12,7 @@ from typing import Any
 
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.store.base import Listener, StoreTransaction, WorkerLock
+from holdfast.store.migrate import refuse_missing
 from holdfast.store.queries import load_queries
 from holdfast.store.reads import ReadingStore
 from holdfast.store.sqlite.batch import write_units
@@ -21,7 +22,7 @@ from holdfast.store.sqlite.ledger import Ledger, as_json
 from holdfast.store.sqlite.listener import SilentListener, WalListener
 from holdfast.store.sqlite.location import Location
 from holdfast.store.sqlite.pool import Pool
-from holdfast.store.sqlite.schema import migrate
+from holdfast.store.sqlite.schema import apply_migrations, missing_migrations
 from holdfast.store.sqlite.transaction import SqliteTransaction
 from holdfast.store.sqlite.wal import journal_safety
 from holdfast.store.sqlite.worker_lock import FileWorkerLock, MemoryWorkerLock
@@ -69,11 +70,17 @@ class SqliteStore(ReadingStore):
     def _connect(self, *, read_only: bool = False) -> Connection:
         return connect(self.location, busy_seconds=self._patience, read_only=read_only)
 
-    def open(self) -> None:
+    def open(self, *, migrate: bool = True) -> None:
         """Create the file and the schema where they are missing; see the protocol."""
-        self.location.prepare()
+        if migrate:
+            self.location.prepare()
+        elif not self.location.exists():
+            raise ConfigurationError(f"there is no database at {self.location.path}")
         try:
-            migrate(self._writer, self._writer.open(), self._queries, self._clock, self._patience)
+            if migrate:
+                apply_migrations(self._writer, self._writer.open(), self._queries, self._clock, self._patience)
+            else:
+                refuse_missing(missing_migrations(self._writer.open(), self._queries))
         except sqlite3.DatabaseError as error:
             self.close()
             raise ConfigurationError(f"{self.location.path} can't be used as a database: {error}") from error
