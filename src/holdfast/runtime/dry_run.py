@@ -114,7 +114,7 @@ class DryExecution(Execution):
             engine,
             definition,
             workflow_id=record.workflow_id,
-            epoch=max(record.epoch, 1),
+            epoch=record.epoch or 1,
             input_text=record.input,
             journal=journal,
         )
