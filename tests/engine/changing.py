@@ -30,9 +30,16 @@ def named(what: str, argument: object = None) -> str:
     return step(name=what)(body)(argument)
 
 
+def forget(name: str) -> None:
+    """Take a workflow away, as in a program that does not have it."""
+    registry._workflows.pop(name, None)
+    registry._names = tuple(sorted(registry._workflows))
+    registry._pinned.clear()
+
+
 def deploy(code: Callable[..., T], **options: Any) -> Callable[..., T]:
     """Register code as the workflow `changing`, the only one of that name, as in a program that is started anew."""
-    registry._workflows.pop("changing", None)
+    forget("changing")
     return workflow(name="changing", **options)(code)
 
 

@@ -34,9 +34,8 @@ from holdfast import (
     workflow,
     write_stream,
 )
-from holdfast.api.registry import registry
 from holdfast.errors import BlockingCallOnEventLoop, ConfigurationError
-from tests.engine.changing import bodies, deploy, do_async, named, suspended
+from tests.engine.changing import bodies, deploy, do_async, forget, named, suspended
 from tests.engine.conftest import QUICK
 from tests.helpers import eventually
 
@@ -45,7 +44,7 @@ from tests.helpers import eventually
 def _no_bodies() -> Iterator[None]:
     bodies.clear()
     yield
-    registry._workflows.pop("changing", None)
+    forget("changing")
 
 
 def check(app: Holdfast, *workflow_ids: str, **options: Any) -> CheckReport:
@@ -147,7 +146,7 @@ def test_a_guarded_change_is_ok(app: Holdfast) -> None:
 
 def test_a_function_that_is_gone_is_unknown(app: Holdfast) -> None:
     workflow_id = suspended(app, deploy(recorded))
-    registry._workflows.pop("changing")
+    forget("changing")
     report = check(app, workflow_id)
     assert only(report).verdict is Verdict.UNKNOWN
     assert not report.ok

@@ -136,6 +136,7 @@ def test_what_an_older_version_did_not_export_is_not_missed(history: dict[str, A
         lambda document: document["workflow"].update(status="lost"),
         lambda document: document.update(journal=[3]),
     ],
+    ids=["no journal", "no input", "unknown status", "no checkpoints"],
 )
 def test_what_is_no_history_is_refused(history: dict[str, Any], spoil: Callable[[dict[str, Any]], None]) -> None:
     spoil(history)
