@@ -8,7 +8,7 @@ import pytest
 
 from holdfast import Config, Holdfast, Status, Verdict, VersionCount, send, step, workflow
 from tests.engine.changing import forget
-from tests.helpers import ROOT, ScriptProcess, eventually
+from tests.helpers import ScriptProcess, eventually
 
 pytestmark = pytest.mark.crash
 
@@ -52,8 +52,7 @@ def program(tmp_path: Path) -> Path:
 
 
 def process(program: Path, url: str, version: str, rule: str = "pin", count: int = 0) -> ScriptProcess:
-    env = {"PYTHONPATH": str(ROOT / "src")}
-    return ScriptProcess(program, arguments=[url, version, rule, str(count)], env=env)
+    return ScriptProcess(program, arguments=[url, version, rule, str(count)])
 
 
 def started(running: ScriptProcess) -> list[str]:
