@@ -231,9 +231,9 @@ def test_a_patch_is_written_with_what_is_written_anyway(app: Holdfast, monkeypat
     submitted: list[Unit] = []
     submit = app.engine.committer.submit
 
-    def noting(unit: Unit) -> Ticket:
+    def noting(unit: Unit, *, awaited: bool = False) -> Ticket:
         submitted.append(unit)
-        return submit(unit)
+        return submit(unit, awaited=awaited)
 
     monkeypatch.setattr(app.engine.committer, "submit", noting)
 

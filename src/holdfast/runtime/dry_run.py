@@ -92,7 +92,7 @@ class _NoStore:
 class _NoCommitter(Committer):
     """Takes no writes."""
 
-    def submit(self, unit: Unit) -> Ticket:
+    def submit(self, unit: Unit, *, awaited: bool = False) -> Ticket:
         """Refuse."""
         _stop_here(f"write {type(unit.writes[0]).__name__}")
 
@@ -149,7 +149,7 @@ class DryExecution(Execution):
     def ride(self, *writes: Write) -> None:
         """Do nothing."""
 
-    def submit(self, *writes: Write) -> Ticket | None:
+    def submit(self, *writes: Write, awaited: bool = False) -> Ticket | None:
         """Refuse."""
         _stop_here(f"write {type(writes[0]).__name__ if writes else 'to the journal'}")
 
