@@ -20,6 +20,7 @@ from holdfast import (
     agather,
     arecv,
     asleep,
+    astart,
     gather,
     get_event,
     options,
@@ -221,6 +222,18 @@ def test_code_that_swallows_everything_does_not_hide_a_mismatch(app: Holdfast) -
     assert only(check(app, workflow_id)).verdict is Verdict.BLOCKED
 
 
+def test_code_that_swallows_a_branchs_end_is_not_held_to_what_it_does_then(app: Holdfast) -> None:
+    def other() -> list[str]:
+        swallow(lambda: gather(lambda: named("new")))
+        return [named("c")]
+
+    workflow_id = suspended(app, deploy(recorded, version="1"))
+    deploy(other, version="1")
+    finding = only(check(app, workflow_id))
+    assert finding.verdict is Verdict.NEW_STEPS
+    assert finding.step_id == "gather#1/new#1"
+
+
 def test_code_that_swallows_everything_does_not_go_on_after_the_journals_end(app: Holdfast) -> None:
     def swallowing() -> list[str]:
         named("a")
@@ -284,6 +297,31 @@ def test_a_sleep_is_not_slept_and_what_follows_it_is_foretold(app: Holdfast) -> 
     assert check(app, workflow_id).counts == {Verdict.OK: 1}
     deploy(fails_after_it)
     assert only(check(app, workflow_id)).verdict is Verdict.FAILED
+
+
+async def test_a_task_at_its_journals_end_does_not_keep_others_from_being_checked(store_url: str) -> None:
+    async def with_tasks(last: str) -> list[str]:
+        waiting = asyncio.create_task(arecv("never"))
+        await asyncio.sleep(0)
+        done = [await do_async("a"), await do_async(last)]
+        await waiting
+        return done
+
+    async def changed(last: str) -> list[str]:
+        waiting = asyncio.create_task(arecv("never"))
+        await asyncio.sleep(0)
+        done = [await do_async("a"), await arecv("another")]
+        await waiting
+        return done
+
+    async with Holdfast(store_url, config=QUICK) as app:
+        handle = await astart(deploy(with_tasks, version="1"), "b")
+        await asyncio.to_thread(eventually, lambda: bodies == ["a", "b"])
+        app.engine.write_what_rides()
+        await asyncio.to_thread(eventually, lambda: len(app.get_journal(handle.id)) == 2)
+        assert (await app.acheck()).counts == {Verdict.OK: 1}
+        deploy(changed, version="1")
+        assert only(await app.acheck()).verdict is Verdict.BLOCKED
 
 
 async def test_coroutines_are_checked_too(store_url: str) -> None:

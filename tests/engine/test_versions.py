@@ -204,6 +204,22 @@ def test_each_branch_is_asked_for_itself_and_opens_others_that_follow_it(app: Ho
     }
 
 
+def test_a_branch_that_is_opened_after_an_answer_follows_it(app: Holdfast) -> None:
+    def old() -> list[str]:
+        done = [named("a")]
+        recv("go")
+        return done + gather(lambda: named("x"), lambda: named("y"))
+
+    def new() -> list[str]:
+        done = [named("a2") if patched("p") else named("a")]
+        recv("go")
+        return done + gather(lambda: named("x2") if patched("p") else named("x"), lambda: named("y"))
+
+    workflow_id = suspended(app, deploy(old, version="1"))
+    deploy(new, version="1")
+    assert go(app, workflow_id) == ["a", "x", "y"]
+
+
 def test_what_was_recorded_within_branches_counts_for_the_branch_that_opens_them(app: Holdfast) -> None:
     def old() -> list[str]:
         done = gather(lambda: named("x"), lambda: named("y"))

@@ -41,7 +41,16 @@ class Frontier(Unwind):
 
     def __init__(self, branch: str, what: str, *, step_id: str | None, where: str) -> None:
         self.branch, self.what, self.step_id, self.where = branch, what, step_id, where
+        frame = current.get()
+        self._is_awaited = frame is None or not frame.foreign
         super().__init__(f"{what} (at {where})")
+
+    def stops(self, branch: str) -> bool:
+        """Tell whether a branch can't go on for that: it is the same, or opened it and waits for its result.
+
+        Threads and tasks that the engine did not start may be waited for by nobody.
+        """
+        return branch == self.branch or (self._is_awaited and is_within(self.branch, branch))
 
 
 class DryEngine(Engine):
@@ -131,8 +140,8 @@ class DryExecution(Execution):
         """Return the recorded outcome; without one, the branch ends here."""
         self.check_here()
         for frontier in list(self.frontiers.values()):
-            # Who goes on after a branch within its own has ended goes on without that one's result.
-            if is_within(frontier.branch, operation.branch):
+            # Code that swallows that and goes on does so without a result.
+            if frontier.stops(operation.branch):
                 raise frontier
         recorded = super().begin(operation)
         if recorded is None:
@@ -270,7 +279,7 @@ def _judge_frontier(finding: Finding, execution: DryExecution) -> Finding:
         (checkpoint, frontier)
         for checkpoint in execution.journal.unasked()
         for frontier in frontiers
-        if is_within(checkpoint.branch, frontier.branch)
+        if is_within(checkpoint.branch, frontier.branch) or frontier.stops(checkpoint.branch)
     ]
     frontier = left[0][1] if left else frontiers[0]
     unasked = tuple(dict.fromkeys(checkpoint.step_id for checkpoint, _ in left))
