@@ -170,7 +170,8 @@ class Claim:
     Only names in `names` are taken; of those that `pinned` names too, only what was recorded under a version that
     stands there with the name, in a pair. Sets status running, owner, epoch + 1, clears `wake_at`. Oldest `wake_at`
     first; those left by dead workers (wake_at 0) before all. A workflow with `isolate_from` crashes or more is a
-    suspect: at most one is taken, only if `suspects` is true, and it is recorded as the worker's `suspect_id` in the same commit.
+    suspect: at most one is taken, only if `suspects` is true, and it is recorded as the worker's `suspect_id` in the
+    same commit.
     Result: list of ids. A Claim sent again with the same `claim_id` also returns what its lost first try took.
     """
 
