@@ -39,6 +39,8 @@ ONLY_POSTGRES = {
     "heartbeat_age": "what goes with a lock that the server may have given up",
     "lock_migrations": "SQLite has one writer at a time",
     "lock_approval": "SQLite has one writer at a time",
+    "lock_schedule": "SQLite has one writer at a time",
+    "release_held_workflow": "SQLite uses wake_workflows and delete_waits",
     "lock_running_of_worker": "SQLite has one writer at a time",
     "lock_workers": "SQLite has one writer at a time",
     "fence": "SQLite has one writer at a time",

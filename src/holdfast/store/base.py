@@ -25,6 +25,7 @@ from holdfast.core.model import (
     WorkflowFilter,
     WorkflowRecord,
 )
+from holdfast.core.schedule import ScheduleRecord
 from holdfast.store.writes import Committed, Unit
 
 
@@ -164,6 +165,15 @@ class Store(Protocol):
 
     def audit(self, approval_id: str) -> list[AuditEntry]:
         """Read an approval's audit trail in order."""
+
+    def schedule(self, name: str) -> ScheduleRecord | None:
+        """Read a schedule."""
+
+    def schedules(self) -> list[ScheduleRecord]:
+        """List all schedules by name."""
+
+    def upcoming_schedules(self, names: Sequence[str], limit: int) -> list[ScheduleRecord]:
+        """List the schedules of workflows with these names that will tick, the next one first; not those paused."""
 
     def transaction(self, isolation: str | None = None) -> AbstractContextManager[StoreTransaction]:
         """Open a transaction for user code; leaving the context gives the connection back, rolled back if still open.

@@ -20,6 +20,7 @@ from holdfast.core.model import (
     WorkerRecord,
     WorkflowRecord,
 )
+from holdfast.store.schedule_writes import ScheduleWrite
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -281,6 +282,7 @@ Write = (
     | AddLink
     | Decide
     | Audit
+    | ScheduleWrite
 )
 
 

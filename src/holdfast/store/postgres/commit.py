@@ -20,6 +20,7 @@ from holdfast.store.postgres import bulk
 from holdfast.store.postgres.batch import Batch, Held, Read, nothing
 from holdfast.store.postgres.bulk import Part
 from holdfast.store.postgres.sql import Columns, columns, text_array
+from holdfast.store.schedule_writes import SCHEDULE_WRITES
 from holdfast.store.writes import (
     Append,
     Cancel,
@@ -225,10 +226,18 @@ def in_turns(units: Sequence[Unit]) -> Iterator[Sequence[Unit]]:
     """Split a batch where a unit comes after one that may end the right it relies on; nearly always there is no such.
 
     Whether the later one stands is known only once the earlier one is written, so that they can't share a transaction.
+    Nor do writes about schedules with others: they lock schedules first, and a tick may end other workflows.
     """
     ended: set[Fence] = set()
     start = 0
+    about_schedules = False
     for place, unit in enumerate(units):
+        if (bool(unit.writes) and isinstance(unit.writes[0], SCHEDULE_WRITES)) is not about_schedules:
+            about_schedules = not about_schedules
+            if place > start:
+                yield units[start:place]
+                start = place
+                ended.clear()
         if unit.fence is None:
             continue
         if unit.fence in ended:

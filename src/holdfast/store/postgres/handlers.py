@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from holdfast.store.postgres import approvals, exchanges, lifecycle, recovery
+from holdfast.store.postgres import approvals, exchanges, lifecycle, recovery, schedules
 from holdfast.store.postgres.commit import Handler
+from holdfast.store.schedule_writes import AdvanceSchedule, PauseSchedule, PutSchedule, RemoveSchedule
 from holdfast.store.writes import (
     AddLink,
     Append,
@@ -47,4 +48,8 @@ HANDLERS: Mapping[type[Any], Handler] = {
     AddLink: approvals.add_link,
     Decide: approvals.decide,
     Audit: approvals.audit,
+    PutSchedule: schedules.put,
+    PauseSchedule: schedules.pause,
+    RemoveSchedule: schedules.remove,
+    AdvanceSchedule: schedules.advance,
 }

@@ -108,6 +108,15 @@ def cancel(batch: Batch, _fence: Fence | None, write: Cancel) -> Read:
     return lambda: touched
 
 
+def terminate(batch: Batch, workflow_id: str) -> None:
+    """End a tree of workflows as cancelled. The raised epoch refuses what those who run them still write."""
+    ended = [name for name, (status, _) in _locked_tree(batch, workflow_id).items() if not status.is_terminal]
+    if ended:
+        batch.run("terminate_workflow", workflow_ids=text_array(ended), now=batch.now)
+        batch.wakes.update((name, Kind.RESULT.value, "") for name in ended)
+        batch.news.update(ended)
+
+
 def _locked_tree(batch: Batch, workflow_id: str) -> dict[str, tuple[Status, int]]:
     """Read the tree until no child appears that is not locked yet: a locked parent creates no more."""
     while True:
@@ -119,7 +128,7 @@ def _locked_tree(batch: Batch, workflow_id: str) -> dict[str, tuple[Status, int]
 
 
 def _has_no_code_to_tell(status: Status, epoch: int) -> bool:
-    return status in {Status.BLOCKED, Status.DEAD} or (status is Status.ENQUEUED and epoch == 0)
+    return status in {Status.BLOCKED, Status.DEAD} or epoch == 0
 
 
 def _needed(fence: Fence | None) -> Fence:

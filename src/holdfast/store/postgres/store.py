@@ -29,6 +29,7 @@ from holdfast.store.postgres.transaction import ISOLATION_LEVELS, PostgresTransa
 from holdfast.store.postgres.watch import Subscription, Watch, payload
 from holdfast.store.postgres.worker_lock import PostgresWorkerLock
 from holdfast.store.reads import ReadingStore
+from holdfast.store.schedule_reads import ScheduleReads
 from holdfast.store.writes import Committed, Unit
 
 log = logging.getLogger("holdfast.store.postgres")
@@ -39,7 +40,7 @@ CONFLICT_TRIES = 5
 CONFLICT_PAUSE = 0.01
 
 
-class PostgresStore(ReadingStore):
+class PostgresStore(ReadingStore, ScheduleReads):
     """See `holdfast.store.base.Store`."""
 
     dialect = "postgresql"

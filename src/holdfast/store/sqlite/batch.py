@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from holdfast.core.model import Fence
-from holdfast.store.sqlite import approvals, exchanges, lifecycle, recovery
+from holdfast.store.schedule_writes import AdvanceSchedule, PauseSchedule, PutSchedule, RemoveSchedule
+from holdfast.store.sqlite import approvals, exchanges, lifecycle, recovery, schedules
 from holdfast.store.sqlite.ledger import ENQUEUED, RUNNING, SUSPENDED, Ledger, State
 from holdfast.store.writes import (
     AddLink,
@@ -51,6 +52,10 @@ _UNFENCED: Mapping[type[Any], Callable[[Ledger, Any], Any]] = {
     AddLink: approvals.add_link,
     Decide: approvals.decide,
     Audit: approvals.audit,
+    PutSchedule: schedules.put,
+    PauseSchedule: schedules.pause,
+    RemoveSchedule: schedules.remove,
+    AdvanceSchedule: schedules.advance,
 }
 _FENCED: Mapping[type[Any], Callable[[Ledger, Any, Fence, State], Any]] = {
     Record: lambda ledger, write, fence, _state: ledger.record(fence, write.checkpoint),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.core.model import Fence, Kind, Status, WaitOn
-from holdfast.store.sqlite.ledger import ENQUEUED, SUSPENDED, Ledger, State
+from holdfast.store.sqlite.ledger import ENQUEUED, SUSPENDED, Ledger, State, as_json
 from holdfast.store.writes import Cancel, Progressed, Release, Resume, SetAside, Suspend
 
 _NOBODY_RUNS = frozenset({Status.BLOCKED.value, Status.DEAD.value})
@@ -78,9 +78,10 @@ def cancel(ledger: Ledger, write: Cancel) -> list[str] | None:
             continue
         touched.append(workflow_id)
         ledger.news.add(workflow_id)
-        if status in _NOBODY_RUNS or (status == ENQUEUED and epoch == 0):
+        if status in _NOBODY_RUNS or epoch == 0:
             ledger.change("cancel_workflow", workflow_id=workflow_id, now=ledger.now)
             ledger.change("delete_report", workflow_id=workflow_id)
+            ledger.change("delete_waits", workflow_ids=as_json([workflow_id]))
             ledger.end(workflow_id, epoch, Status.CANCELLED)
             continue
         ledger.change("request_cancel", workflow_id=workflow_id, now=ledger.now)
@@ -89,6 +90,20 @@ def cancel(ledger: Ledger, write: Cancel) -> list[str] | None:
     ledger.wake(asleep)
     ledger.forget()
     return touched
+
+
+def terminate(ledger: Ledger, workflow_id: str) -> None:
+    """End a tree of workflows as cancelled. The raised epoch refuses what those who run them still write."""
+    for each, status, epoch in ledger.run("descendants", workflow_id=workflow_id):
+        if Status(status).is_terminal:
+            continue
+        if (state := ledger.state(each)) is not None:
+            ledger.clear_suspect(each, state)
+        ledger.change("terminate_workflow", workflow_id=each, now=ledger.now)
+        ledger.change("delete_report", workflow_id=each)
+        ledger.change("delete_waits", workflow_ids=as_json([each]))
+        ledger.end(each, epoch + 1, Status.CANCELLED)
+    ledger.forget()
 
 
 def resume(ledger: Ledger, write: Resume) -> Status | None:

@@ -15,6 +15,7 @@ from holdfast.store.base import Listener, StoreTransaction, WorkerLock
 from holdfast.store.migrate import refuse_missing
 from holdfast.store.queries import load_queries
 from holdfast.store.reads import ReadingStore
+from holdfast.store.schedule_reads import ScheduleReads
 from holdfast.store.sqlite.batch import write_units
 from holdfast.store.sqlite.connection import Connection, connect
 from holdfast.store.sqlite.faults import driver_errors
@@ -35,7 +36,7 @@ READERS, TRANSACTIONS = 8, 4
 ISOLATION_LEVELS = frozenset({"read committed", "repeatable read", "serializable"})
 
 
-class SqliteStore(ReadingStore):
+class SqliteStore(ReadingStore, ScheduleReads):
     """See `holdfast.store.base.Store`."""
 
     dialect = "sqlite"

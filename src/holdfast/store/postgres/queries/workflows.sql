@@ -251,6 +251,25 @@ WITH ended AS (
 ), noted AS (
     INSERT INTO {schema}.outcomes (id, status, finished_at) SELECT id, 'cancelled', %(now)s::float8 FROM ended
     ON CONFLICT (id) DO NOTHING
+), forgotten AS (
+    DELETE FROM {schema}.waits AS q USING ended WHERE q.workflow_id = ended.id
+)
+DELETE FROM {schema}.reports AS p USING ended WHERE p.id = ended.id;
+
+-- name: terminate_workflow
+WITH ended AS (
+    UPDATE {schema}.workflows
+    SET status = 'cancelled', owner = NULL, wake_at = NULL, crashes = 0, epoch = epoch + 1,
+        cancel_at = coalesce(cancel_at, %(now)s)
+    WHERE id = ANY(%(workflow_ids)s::text[])
+    RETURNING id
+), noted AS (
+    INSERT INTO {schema}.outcomes (id, status, finished_at) SELECT id, 'cancelled', %(now)s::float8 FROM ended
+    ON CONFLICT (id) DO NOTHING
+), forgotten AS (
+    DELETE FROM {schema}.waits AS q USING ended WHERE q.workflow_id = ended.id
+), cleared AS (
+    UPDATE {schema}.workers AS k SET suspect_id = NULL FROM ended WHERE k.suspect_id = ended.id
 )
 DELETE FROM {schema}.reports AS p USING ended WHERE p.id = ended.id;
 

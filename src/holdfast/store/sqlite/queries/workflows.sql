@@ -116,6 +116,12 @@ UPDATE holdfast_workflows
 SET status = 'cancelled', owner = NULL, wake_at = NULL, crashes = 0, cancel_at = coalesce(cancel_at, :now)
 WHERE id = :workflow_id;
 
+-- name: terminate_workflow
+UPDATE holdfast_workflows
+SET status = 'cancelled', owner = NULL, wake_at = NULL, crashes = 0, epoch = epoch + 1,
+    cancel_at = coalesce(cancel_at, :now)
+WHERE id = :workflow_id;
+
 -- name: request_cancel
 UPDATE holdfast_workflows SET cancel_at = coalesce(cancel_at, :now) WHERE id = :workflow_id;
 
