@@ -49,6 +49,9 @@ class Desk(Protocol):
     def release(self, workflow_id: str) -> None:
         """Enqueue a workflow that is held."""
 
+    def tell_workers(self) -> None:
+        """Say that there may be work, which the lost reply of a former try did not."""
+
     def cancel(self, workflow_id: str) -> None:
         """Ask for a workflow's cancellation, and its descendants'."""
 
@@ -123,6 +126,7 @@ def advance(desk: Desk, write: AdvanceSchedule) -> bool:
     if found is None:
         return False
     if found.tick_id == write.tick_id:
+        desk.tell_workers()
         return True
     is_expected = found.revision == write.revision and found.next_at == write.expected_at and not found.paused
     if not is_expected or write.expected_at > desk.now:

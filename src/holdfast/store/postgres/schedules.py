@@ -85,6 +85,9 @@ class _Desk:
         self._batch.run("release_held_workflow", workflow_id=workflow_id, now=self._batch.now)
         self._batch.ready = True
 
+    def tell_workers(self) -> None:
+        self._batch.ready = True
+
     def cancel(self, workflow_id: str) -> None:
         lifecycle.cancel(self._batch, None, Cancel(workflow_id=workflow_id))
 

@@ -83,6 +83,9 @@ class _Desk:
     def release(self, workflow_id: str) -> None:
         self._ledger.wake([workflow_id])
 
+    def tell_workers(self) -> None:
+        self._ledger.ready = True
+
     def cancel(self, workflow_id: str) -> None:
         lifecycle.cancel(self._ledger, Cancel(workflow_id=workflow_id))
 
