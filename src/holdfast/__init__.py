@@ -10,6 +10,8 @@ from holdfast.api.app import Holdfast
 from holdfast.api.decorators import step, transaction, workflow
 from holdfast.api.handle import Handle
 from holdfast.api.options import Options, options
+from holdfast.api.schedule_fields import ScheduleFields
+from holdfast.api.schedules import Schedules, schedule
 from holdfast.api.verbs import (
     aclose_stream,
     agather,
@@ -49,6 +51,7 @@ from holdfast.core.findings import CheckReport, Finding, Verdict
 from holdfast.core.model import Approval, Checkpoint, Kind, Status, VersionCount, WorkflowFilter, WorkflowRecord
 from holdfast.core.options import Config, StartOptions, StepOptions
 from holdfast.core.retry import RetryPolicy
+from holdfast.core.schedule import Overlap, ScheduleRecord, Tick, Timing
 from holdfast.errors import HoldfastError, WorkflowCancelled
 from holdfast.runtime.branches import branch
 from holdfast.runtime.context import StepInfo
@@ -65,12 +68,18 @@ __all__ = [
     "HoldfastError",
     "Kind",
     "Options",
+    "Overlap",
     "PayloadCodec",
     "RetryPolicy",
+    "ScheduleFields",
+    "ScheduleRecord",
+    "Schedules",
     "StartOptions",
     "Status",
     "StepInfo",
     "StepOptions",
+    "Tick",
+    "Timing",
     "Verdict",
     "VersionCount",
     "WorkflowCancelled",
@@ -103,6 +112,7 @@ __all__ = [
     "recv",
     "retrieve",
     "run_step",
+    "schedule",
     "send",
     "set_event",
     "sleep",

@@ -13,6 +13,8 @@
       PayloadError              a value that would not come back equal
       WorkflowNotFound
       WorkflowIdConflict
+      ScheduleNotFound
+      ScheduleConflict          a schedule's name is taken by another definition
       WorkflowFailed            a failure whose exception can't be rebuilt
       WorkflowWasCancelled      seen by whoever asks for a cancelled workflow's result
       WorkflowSetAside          blocked or dead: it needs a person
@@ -125,6 +127,25 @@ class WorkflowIdConflict(HoldfastError):
         super().__init__(
             f"workflow id {workflow_id!r} is taken: it was started as {existing}, now {asked} was asked for. "
             "Use another id, or retrieve(id) for the one that is there"
+        )
+
+
+class ScheduleNotFound(HoldfastError):
+    """No schedule has this name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"there is no schedule named {name!r} in this database: app.schedules.list() tells which are")
+
+
+class ScheduleConflict(HoldfastError):
+    """The name is taken by a schedule that is defined otherwise."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"a schedule named {name!r} is there already and defined otherwise: use another name, or "
+            f"app.schedules.change({name!r}, …)"
         )
 
 

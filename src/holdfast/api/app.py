@@ -13,6 +13,7 @@ from holdfast.api.checking import Selection, check
 from holdfast.api.handle import Handle
 from holdfast.api.options import Options
 from holdfast.api.registry import registry
+from holdfast.api.schedules import Schedules
 from holdfast.core.codec import Codec, PayloadCodec
 from holdfast.core.findings import CheckReport
 from holdfast.core.model import Checkpoint, VersionCount, WorkflowFilter, WorkflowRecord
@@ -152,6 +153,11 @@ class Holdfast:
     def store(self) -> Store:
         """The store, for integrations."""
         return self._store
+
+    @property
+    def schedules(self) -> Schedules:
+        """The schedules in this application's database. Raises `UsageError` before launch."""
+        return Schedules(self.engine)
 
     def register(self, instance: object, *, name: str) -> None:
         """Name an object whose methods are workflows, so that they find it again after a restart.

@@ -10,7 +10,7 @@ from typing import Any
 from holdfast.core.codec import CallSignature
 from holdfast.core.identity import check_name
 from holdfast.errors import AlreadyRegistered, ConfigurationError
-from holdfast.runtime.definitions import WorkflowDefinition
+from holdfast.runtime.definitions import ScheduleRequest, WorkflowDefinition
 
 
 class Registry:
@@ -26,6 +26,7 @@ class Registry:
         self._names: tuple[str, ...] = ()
         self._pinned: dict[bool, tuple[tuple[str, str], ...]] = {}
         self._instances: dict[str, object] = {}
+        self._schedules: dict[str, ScheduleRequest] = {}
         self._signatures: list[CallSignature] = []
 
     def add(self, definition: WorkflowDefinition) -> None:
@@ -86,6 +87,25 @@ class Registry:
                 )
                 self._pinned[pinned_unless_said] = found
             return found
+
+    def declare(self, asked: ScheduleRequest) -> None:
+        """Note a declared schedule. One declared again in the same place replaces the former one.
+
+        Raises `AlreadyRegistered` if another workflow's schedule has the name.
+        """
+        with self._lock:
+            former = self._schedules.get(asked.name)
+            if former is not None and former.definition.name != asked.definition.name:
+                raise AlreadyRegistered(
+                    f"two schedules are named {asked.name!r}: of {former.definition.name} and of "
+                    f"{asked.definition.name}. Name one of them: @schedule(…, name=…)"
+                )
+            self._schedules[asked.name] = asked
+
+    def schedules(self) -> tuple[ScheduleRequest, ...]:
+        """Return the declared schedules by name."""
+        with self._lock:
+            return tuple(self._schedules[name] for name in sorted(self._schedules))
 
     def register_instance(self, instance: object, name: str) -> None:
         """Give an object the name under which workflows that are its methods find it again.

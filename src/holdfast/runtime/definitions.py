@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from holdfast.core.codec import CallSignature
 from holdfast.core.options import StepOptions, TransactionOptions, WorkflowOptions
+from holdfast.core.schedule import Overlap, Timing
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +49,23 @@ class TransactionDefinition:
     options: TransactionOptions
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScheduleRequest:
+    """A schedule as somebody asks for it: by the decorator, or at run time."""
+
+    name: str
+    definition: WorkflowDefinition
+    timing: Timing
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    overlap: Overlap = Overlap.SKIP
+    catchup: float = 60.0
+    jitter: float = 0.0
+    queue: str | None = None
+    priority: int = 0
+    declared: bool = False
+
+
 class Definitions(Protocol):
     """Finds what was registered, by the names that the database holds."""
 
@@ -62,6 +80,9 @@ class Definitions(Protocol):
 
         `pinned_unless_said` is the rule for those whose decorator does not say it.
         """
+
+    def schedules(self) -> tuple[ScheduleRequest, ...]:
+        """Return the schedules that the code declares."""
 
     def instance_name(self, definition: WorkflowDefinition, instance: object) -> str:
         """Return the name under which an instance or class is found again. Raises `ConfigurationError`."""

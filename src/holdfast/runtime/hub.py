@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from holdfast.runtime.signals import Signal
+from holdfast.store.schedule_writes import SCHEDULES
 
 
 class Hub:
@@ -17,6 +18,8 @@ class Hub:
         self._watchers: defaultdict[str, list[Signal]] = defaultdict(list)
         self.work = Signal()
         """Set when some workflow may have become claimable."""
+        self.schedules = Signal()
+        """Set when a schedule may have changed."""
 
     def watch(self, workflow_id: str, signal: Signal) -> None:
         """Set `signal` whenever there is news about the workflow. Watch first, then look."""
@@ -32,8 +35,10 @@ class Hub:
                 if not watchers:
                     del self._watchers[workflow_id]
 
-    def publish(self, news: Iterable[str] | None, *, ready: bool = False) -> None:
+    def publish(self, news: Collection[str] | None, *, ready: bool = False) -> None:
         """Wake who watches these workflows; None wakes everybody."""
+        if news is None or SCHEDULES in news:
+            self.schedules.set()
         if not self._watchers and not ready and news is not None:
             return
         with self._lock:

@@ -9,6 +9,7 @@ from holdfast.errors import StoreUnavailable
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.lease import Lease
 from holdfast.runtime.notifier import Notifier
+from holdfast.runtime.scheduler import Scheduler
 from holdfast.runtime.worker import Worker
 from holdfast.store.base import Listener
 
@@ -16,12 +17,13 @@ log = logging.getLogger("holdfast.engine")
 
 
 class Service:
-    """A running engine: committer, lease, listener, notifier, worker."""
+    """A running engine: committer, lease, listener, notifier, worker, scheduler."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._lease = Lease(engine)
         self._worker = Worker(engine)
+        self._scheduler = Scheduler(engine)
         self._notifier: Notifier | None = None
         self._listener: Listener | None = None
 
@@ -40,9 +42,11 @@ class Service:
                 self._notifier = Notifier(engine.store)
                 self._notifier.start()
                 engine.on_news = self._notifier.push
+            self._scheduler.declare()
             self._lease.start()
             self._listener = engine.store.listen(engine.heard)
             self._worker.start()
+            self._scheduler.start()
         except BaseException:
             engine.closing = True
             engine.committer.give_up()
@@ -65,6 +69,7 @@ class Service:
 
     def _stop(self, limit: float) -> None:
         engine = self.engine
+        self._scheduler.stop()
         self._worker.stop()
         if not engine.release_all(limit):
             log.warning(
