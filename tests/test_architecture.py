@@ -47,8 +47,8 @@ CLOCK_READS = {"now", "today", "utcnow"}
 
 # What an installation may lack; only these may be imported inside a function.
 OPTIONAL = {
-    "agents", "cronsim", "fastapi", "jinja2", "langchain", "langchain_core", "langgraph", "mcp", "opentelemetry", "psycopg",
-    "psycopg_pool", "pydantic", "pydantic_ai", "sqlalchemy", "starlette", "uvicorn",
+    "agents", "cronsim", "fastapi", "jinja2", "langchain", "langchain_core", "langgraph", "mcp", "opentelemetry",
+    "psycopg", "psycopg_pool", "pydantic", "pydantic_ai", "sqlalchemy", "starlette", "uvicorn",
 }  # fmt: skip
 NEEDS_OPTIONAL = (
     "holdfast.agents",

@@ -172,13 +172,14 @@ def test_a_declaration_changed_at_run_time_stays_declared(bench: Bench) -> None:
 
 
 def test_upcoming_are_those_that_tick_soonest_first(bench: Bench) -> None:
-    for name, fields in {
+    schedules: dict[str, dict[str, Any]] = {
         "later": {"next_at": FIRST + 10},
         "soon": {},
         "never": {"next_at": None},
         "paused": {"paused": True},
         "foreign": {"workflow": "unknown"},
-    }.items():
+    }
+    for name, fields in schedules.items():
         put(bench, record(name, **fields))
     assert [each.name for each in bench.store.upcoming_schedules(["refund"], 10)] == ["soon", "later"]
     assert [each.name for each in bench.store.upcoming_schedules(["refund"], 1)] == ["soon"]

@@ -117,7 +117,7 @@ class Scheduler:
         for schedule, write, ticket in tickets:
             if ticket.wait().results[0]:
                 moved = True
-                self._report(schedule, write)
+                self._ticked(schedule, write)
         return moved
 
     def _past(self, schedule: ScheduleRecord, now: float) -> AdvanceSchedule:
@@ -134,7 +134,10 @@ class Scheduler:
             missed=come.missed,
         )
 
-    def _report(self, schedule: ScheduleRecord, write: AdvanceSchedule) -> None:
+    def _ticked(self, schedule: ScheduleRecord, write: AdvanceSchedule) -> None:
+        for new in write.workflows:
+            if new.wake_at is not None:
+                self._engine.on_timer(new.wake_at)
         if write.missed:
             log.warning(
                 "schedule %s missed %d ticks: nobody was there within %g s. app.schedules.backfill starts them",
