@@ -93,7 +93,7 @@ def app(make: Callable[[], Holdfast]) -> Iterator[Holdfast]:
 
 
 @workflow
-def report(tick: Tick, what: str = "all", *, pages: int = 1) -> str:
+def tick_report(tick: Tick, what: str = "all", *, pages: int = 1) -> str:
     ran.append((tick, what, pages))
     return what
 
@@ -114,7 +114,7 @@ async def coroutine(tick: Tick | None = None) -> None:
 
 
 @workflow
-def waits(tick: Tick) -> str:
+def holds_on(tick: Tick) -> str:
     ran.append(tick.at.hour)
     return str(recv("go"))
 
@@ -138,16 +138,16 @@ def all_done(app: Holdfast, name: str, *times: str) -> None:
 def test_a_declared_schedule_starts_its_workflow_with_tick_and_arguments(
     make: Callable[[], Holdfast], clock: Clock
 ) -> None:
-    declared = schedule("0 9 * * *", timezone="Europe/Berlin", args=["refunds"], kwargs={"pages": 2})(report)
-    assert declared is report
+    declared = schedule("0 9 * * *", timezone="Europe/Berlin", args=["refunds"], kwargs={"pages": 2})(tick_report)
+    assert declared is tick_report
     with make() as app:
-        assert app.schedules.get("report").declared
+        assert app.schedules.get("tick_report").declared
         nine = datetime(2026, 3, 3, 9, tzinfo=BERLIN)
-        assert app.schedules.next_runs("report", 2) == [nine, nine + timedelta(days=1)]
-        assert ids(app, "report") == []
+        assert app.schedules.next_runs("tick_report", 2) == [nine, nine + timedelta(days=1)]
+        assert ids(app, "tick_report") == []
         clock.put(nine, app)
-        all_done(app, "report", "2026-03-03T08:00:00Z")
-        assert ran == [(Tick("report", nine), "refunds", 2)]
+        all_done(app, "tick_report", "2026-03-03T08:00:00Z")
+        assert ran == [(Tick("tick_report", nine), "refunds", 2)]
         assert ran[0][0].at.tzinfo == BERLIN
 
 
@@ -217,19 +217,19 @@ def test_bad_declarations_are_found_when_they_are_made_or_at_launch(make: Callab
         def run(self) -> None: ...
 
     for wrong in (
-        lambda: schedule("61 * * * *")(report),
-        lambda: schedule(every=60, overlap="never")(report),
-        lambda: schedule(every=60, catchup=0)(report),
+        lambda: schedule("61 * * * *")(tick_report),
+        lambda: schedule(every=60, overlap="never")(tick_report),
+        lambda: schedule(every=60, catchup=0)(tick_report),
         lambda: schedule(every=60)(len),
         lambda: schedule(every=60)(Service.run),
     ):
         with pytest.raises(ConfigurationError):
             wrong()
-    schedule(every=60, name="one")(report)
+    schedule(every=60, name="one")(tick_report)
     with pytest.raises(AlreadyRegistered):
         schedule(every=60, name="one")(at_time)
-    schedule(every=60, name="two", kwargs={"unknown": 1})(report)
-    with pytest.raises(ConfigurationError, match="schedule 'two' can't start report"):
+    schedule(every=60, name="two", kwargs={"unknown": 1})(tick_report)
+    with pytest.raises(ConfigurationError, match="schedule 'two' can't start tick_report"):
         make().launch()
 
 
@@ -284,9 +284,9 @@ async def test_all_of_it_in_coroutines(make: Callable[[], Holdfast], clock: Cloc
 
 
 def test_arguments_can_be_changed_and_come_back_as_they_went_in(app: Holdfast, clock: Clock) -> None:
-    app.schedules.create("mine", report, every=3600, args=["one"])
+    app.schedules.create("mine", tick_report, every=3600, args=["one"])
     app.schedules.change("mine", args=["two"], kwargs={"pages": 3})
-    with pytest.raises(ConfigurationError, match="can't start report"):
+    with pytest.raises(ConfigurationError, match="can't start tick_report"):
         app.schedules.change("mine", args=["two", "many", "more"])
     clock.put(NOON + timedelta(hours=1), app)
     all_done(app, "mine", "2026-03-02T13:00:00Z")
@@ -339,7 +339,7 @@ def test_ticks_within_the_window_are_caught_up_and_older_ones_counted(
 
 
 def test_a_backfilled_tick_is_not_started_twice(app: Holdfast, clock: Clock) -> None:
-    app.schedules.create("mine", report, "0 9 * * *", timezone="Europe/Berlin")
+    app.schedules.create("mine", tick_report, "0 9 * * *", timezone="Europe/Berlin")
     # A time without a zone is in the schedule's.
     start, end = datetime(2026, 2, 27, 9), datetime(2026, 3, 2, 9)  # noqa: DTZ001
     days = ["2026-02-27T08:00:00Z", "2026-02-28T08:00:00Z", "2026-03-01T08:00:00Z"]
@@ -356,7 +356,7 @@ def test_a_backfilled_tick_is_not_started_twice(app: Holdfast, clock: Clock) -> 
 
 
 def test_jitter_puts_the_start_off_but_not_the_tick(app: Holdfast, clock: Clock) -> None:
-    app.schedules.create("mine", report, every=3600, jitter=1000)
+    app.schedules.create("mine", tick_report, every=3600, jitter=1000)
     one = NOON + timedelta(hours=1)
     clock.put(one, app)
     eventually(lambda: ids(app, "mine"))
@@ -416,13 +416,13 @@ def test_a_database_clock_that_is_put_back_makes_no_tick_early_and_no_worker_bus
 def test_a_schedule_that_can_not_tick_here_keeps_no_other_from_ticking(
     app: Holdfast, clock: Clock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app.schedules.create("broken", report, every=3600)
+    app.schedules.create("broken", tick_report, every=3600)
     app.schedules.create("sound", nothing_asked, every=3600)
 
     @workflow(name="report_now")
     def report_now(day: int) -> None: ...
 
-    changed = {**registry._workflows, "report": registry._workflows["report_now"]}
+    changed = {**registry._workflows, "tick_report": registry._workflows["report_now"]}
     monkeypatch.setattr(registry, "_workflows", changed)
     clock.put(NOON + timedelta(hours=1), app)
     all_done(app, "sound", "2026-03-02T13:00:00Z")
@@ -438,7 +438,7 @@ def test_a_schedule_that_can_not_tick_here_keeps_no_other_from_ticking(
 def overlapping(app: Holdfast, clock: Clock, overlap: Overlap) -> tuple[Handle[Any], Handle[Any]]:
     """Let a second tick come while the first one's workflow waits."""
     fields: ScheduleFields = {"every": 3600, "overlap": overlap}
-    app.schedules.create("mine", waits, **fields)
+    app.schedules.create("mine", holds_on, **fields)
     for hour in (13, 14):
         clock.put(NOON.replace(hour=hour), app)
         eventually(lambda: app.schedules.get("mine").last_at == NOON.replace(hour=hour).timestamp())  # noqa: B023
