@@ -1,3 +1,4 @@
+-- compatible: additive
 -- When workflows are to be started by themselves. The row is the lock: who moves next_at on starts the tick's workflow.
 CREATE TABLE holdfast_schedules (
     name TEXT NOT NULL PRIMARY KEY,
