@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from holdfast import (
+    Config,
     Handle,
     Holdfast,
     Kind,
@@ -324,3 +325,17 @@ def test_the_running_workflow_knows_its_id(app: Holdfast) -> None:
         return workflow_id()
 
     assert options(id="me").call(who_am_i) == "me"
+
+
+def test_an_application_can_be_launched_again_after_it_was_closed(store_url: str) -> None:
+    app = Holdfast(store_url, config=QUICK)
+    for number in (1, 2):
+        with app:
+            assert app.options(id="the same").call(quadruple, 1) == 4, number
+            assert app.get_workflow("the same").epoch == 1
+
+
+def test_a_delayed_workflow_starts_when_it_is_due_not_when_somebody_happens_to_look(store_url: str) -> None:
+    with Holdfast(store_url, config=Config(poll=100)) as app:
+        assert quadruple(1) == 4  # by now the worker has looked, and waits
+        assert app.options(delay=0.2).start(quadruple, 1).result(timeout=20) == 4

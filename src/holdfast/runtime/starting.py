@@ -292,6 +292,8 @@ def _launch(engine: Engine, call: Call, new: NewWorkflow, created: Created) -> N
     if existing is None:
         if new.owner is not None:
             engine.run_in_background(_execution(engine, call, new), call.args, call.kwargs)
+        elif new.wake_at is not None:
+            engine.on_timer(new.wake_at)
         return
     if existing.name != new.name or existing.input_digest != new.input_digest:
         raise WorkflowIdConflict(

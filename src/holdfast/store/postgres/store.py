@@ -76,6 +76,7 @@ class PostgresStore(ReadingStore, ScheduleReads):
 
     def open(self, *, migrate: bool = True) -> None:
         """Connect and migrate; see the protocol."""
+        self._set_up()  # what a former `close` closed stays so
         try:
             with self._writer.use() as connection:
                 if migrate:

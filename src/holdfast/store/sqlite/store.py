@@ -73,6 +73,7 @@ class SqliteStore(ReadingStore, ScheduleReads):
 
     def open(self, *, migrate: bool = True) -> None:
         """Create the file and the schema where they are missing; see the protocol."""
+        self._set_up()  # what a former `close` closed stays so
         if migrate:
             self.location.prepare()
         elif not self.location.exists():
