@@ -20,7 +20,10 @@ class DatabaseClock:
 
     def synchronise(self) -> None:
         """Read the database's clock. Raises `StoreUnavailable`."""
-        reading = self._read()
+        self.adopt(self._read())
+
+    def adopt(self, reading: float) -> None:
+        """Go by a reading of the database's clock that has just come in."""
         self._offset = reading - self._monotonic()
 
     def now(self) -> float:

@@ -81,7 +81,6 @@ class Lease:
         while not self._stopping.wait(self._engine.config.heartbeat):
             try:
                 self._engine.write_what_rides()
-                self._engine.clock.synchronise()
                 self._round()
             except StoreUnavailable as error:
                 log.warning("no heartbeat: %s", error, extra={"action": "heartbeat_failed"})
@@ -98,9 +97,12 @@ class Lease:
         if now - self._last_round > 3 * config.heartbeat:
             self._seen.clear()
         self._last_round = now
-        engine.cancel_here(engine.store.cancelled_by_others(engine.worker_id))
+        if engine.running:
+            engine.cancel_here(engine.store.cancelled_by_others(engine.worker_id))
         for peer in peers:
-            if peer.worker_id != engine.worker_id and self._is_dead(peer, now):
+            if peer.worker_id == engine.worker_id:
+                engine.clock.adopt(peer.heartbeat_at)
+            elif self._is_dead(peer, now):
                 self._take_over(peer)
 
     def _is_dead(self, peer: WorkerRecord, now: float) -> bool:

@@ -1,4 +1,4 @@
-"""Hearing of other processes' commits without asking the database: a look at the log file's times, a hundred a second.
+"""Hearing of other processes' commits without asking the database: a look at the log file's times, fifty a second.
 
 Only when that file has changed is one row read, the count of all processes' commits; what exceeds this process's own
 is news.
@@ -10,13 +10,14 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from holdfast.errors import StoreUnavailable
 
 log = logging.getLogger("holdfast.store.sqlite")
 
-_PERIOD = 0.01
+_PERIOD = 0.02
 _LOOKS_AFTER_CHANGE = 5
 """A file's times are coarse (some ms): another commit may follow within the same tick of the clock, and not show."""
 
@@ -31,7 +32,9 @@ class WalListener:
         self._wal = wal
         self._others_committed = others_committed
         self._on_news = on_news
-        self._stopped = threading.Event()
+        # A lock, not an Event: waiting for one with a timeout is a single call into C.
+        self._running = threading.Lock()
+        self._running.acquire()
         self.ticks = 0
         """How often the file was looked at."""
         self.queries = 0
@@ -43,13 +46,14 @@ class WalListener:
 
     def stop(self) -> None:
         """End it and its thread. Idempotent."""
-        self._stopped.set()
+        with suppress(RuntimeError):
+            self._running.release()
         if self._thread is not threading.current_thread():
             self._thread.join()
 
     def _run(self) -> None:
         seen = self._stamp()
-        while not self._stopped.wait(_PERIOD):
+        while not self._running.acquire(timeout=_PERIOD):
             self.ticks += 1
             stamp = self._stamp()
             if stamp != seen:
@@ -71,7 +75,7 @@ class WalListener:
 
     def _stamp(self) -> Stamp:
         try:
-            found = os.stat(self._wal)  # noqa: PTH116 - a hundred times a second, and Path.stat takes twice as long
+            found = os.stat(self._wal)  # noqa: PTH116 - so often, and Path.stat takes twice as long
         except OSError:
             return None
         return found.st_mtime_ns, found.st_size, found.st_ino
