@@ -20,6 +20,7 @@ from holdfast import (
     asleep,
     connection,
     gather,
+    get_event,
     options,
     recv,
     send,
@@ -249,6 +250,16 @@ def greets() -> str:
 @workflow
 def poison() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@workflow
+def converses() -> str:
+    """Get one exchange further in each life, without any step."""
+    for number in range(5):
+        set_event(f"said-{number}", number)
+        get_event(workflow_id(), f"said-{number}")
+        crash_once(f"life-{number}")
+    return "all said"
 
 
 @workflow

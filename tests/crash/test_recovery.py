@@ -173,6 +173,16 @@ def test_promise_a_paused_process_can_not_write_after_its_lease(
             assert len([c for c in app.get_journal("main") if c.name == "dawdle"]) == 1
 
 
+def test_promise_a_workflow_that_gets_on_is_never_set_aside_however_often_its_worker_dies(
+    store_url: str, tmp_path: Path
+) -> None:
+    effects = tmp_path / "effects"
+    for life in range(5):
+        assert run(store_url, "converses", effects, crash=f"life-{life}").returncode == -9
+    last = run(store_url, "converses", effects)
+    assert last.stdout.rpartition("result ")[2].strip() == "all said", last.stdout + last.stderr
+
+
 def test_promise_a_workflow_that_kills_its_worker_is_set_aside_and_bystanders_are_not(
     store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

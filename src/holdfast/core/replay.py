@@ -13,7 +13,7 @@ from holdfast.core.model import Checkpoint, Kind
 
 _MARKS = frozenset({Kind.CANCEL, Kind.BRANCH, Kind.VERSION, Kind.PATCH})
 """Kinds that note something about the workflow."""
-_AUXILIARY = frozenset({Kind.TIMER, Kind.INTENT}) | _MARKS
+AUXILIARY = frozenset({Kind.TIMER, Kind.INTENT}) | _MARKS
 """Kinds that no code asks for in turn: marks, and what accompanies an operation, named `step_id:what`."""
 
 CANCEL_ID = "$cancel"
@@ -60,7 +60,7 @@ class Journal:
         """The latest that was asked for in each branch, by its place in the order of recording."""
         for checkpoint in self._recorded.values():
             self.last_seq = max(self.last_seq, checkpoint.seq)
-            if checkpoint.kind not in _AUXILIARY and not _is_keyed(checkpoint):
+            if checkpoint.kind not in AUXILIARY and not _is_keyed(checkpoint):
                 self._due[checkpoint.branch].append(checkpoint)
 
     def __len__(self) -> int:
@@ -113,14 +113,14 @@ class Journal:
 
     def unasked(self) -> list[Checkpoint]:
         """Return the recorded operations that the code has not asked for, in the order of recording."""
-        left = (checkpoint for checkpoint in self._recorded.values() if checkpoint.kind not in _AUXILIARY)
+        left = (checkpoint for checkpoint in self._recorded.values() if checkpoint.kind not in AUXILIARY)
         return sorted((each for each in left if each.step_id not in self._taken), key=lambda each: each.seq)
 
     def _is_owed(self, checkpoint: Checkpoint) -> bool:
         if checkpoint.kind in _MARKS:
             return False
         asked_for = checkpoint.step_id
-        if checkpoint.kind in _AUXILIARY:
+        if checkpoint.kind in AUXILIARY:
             asked_for = asked_for.rpartition(":")[0]
         return asked_for not in self._taken
 

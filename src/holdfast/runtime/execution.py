@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.core.identity import keyed_id, occurrence_id, patch_id
 from holdfast.core.model import Checkpoint, Fence, Kind
-from holdfast.core.replay import CANCEL_ID, Journal, Mismatch, Operation
+from holdfast.core.replay import AUXILIARY, CANCEL_ID, Journal, Mismatch, Operation
 from holdfast.errors import PayloadError, StoreUnavailable, WorkflowCancelled
 from holdfast.runtime.context import Frame, current, runner_here
 from holdfast.runtime.control import Diverged, Lost, Released, Unwind
 from holdfast.runtime.effects import Durable, Flow
 from holdfast.runtime.signals import Signal
-from holdfast.store.writes import Create, Receipt, Record, Unit, Write
+from holdfast.store.writes import Create, Progressed, Receipt, Record, Unit, Write
 
 if TYPE_CHECKING:
     from holdfast.runtime.committer import Ticket
@@ -263,6 +263,8 @@ class Execution:
     def record(self, operation: Operation, **outcome: Any) -> None:
         """Record an outcome. It rides along with the next write that has to wait."""
         self.ride(Record(checkpoint=self.checkpoint(operation, **outcome)))
+        if operation.kind not in AUXILIARY:
+            self.progressed()
 
     def ride(self, *writes: Write) -> None:
         """Add writes that nobody has to wait for yet."""
@@ -383,10 +385,11 @@ class Execution:
             return None
         return self.engine.codec.decode(recorded.output, hint)
 
-    def progressed(self) -> bool:
-        """Tell, once, that a suspect has passed a step and is cleared of suspicion."""
-        was, self._suspect = self._suspect, False
-        return was
+    def progressed(self) -> None:
+        """Note that an operation has got an outcome: whoever was suspected of killing its worker is cleared."""
+        if self._suspect:
+            self._suspect = False
+            self.ride(Progressed())
 
 
 def user_line(stack: traceback.StackSummary) -> str:

@@ -85,7 +85,10 @@ def receive(topic: str, timeout: float | None, hint: Any) -> Flow[Any]:
     def look(expired: bool) -> Flow[Settled[Received] | None]:  # noqa: FBT001 - the protocol of `wait_until_settled`
         write = Receive(topic=topic, checkpoint=checkpoint, timer=timer_checkpoint, expired=expired)
         (received,) = yield from execution.write(write)
-        return Settled(received) if received.settled else None
+        if not received.settled:
+            return None
+        execution.progressed()
+        return Settled(received)
 
     with _traced(execution, operation):
         waits = (WaitOn(workflow_id=execution.workflow_id, kind=Kind.RECEIVE, name=topic),)
@@ -118,6 +121,7 @@ def put_event(engine: Engine, name: str, value: object) -> Flow[None]:
 
 def ride_and_submit(execution: Execution, operation: Operation, write: Write, output: str) -> None:
     """Commit a write and its checkpoint together, without waiting: the next barrier covers both."""
+    execution.progressed()
     execution.submit(Record(checkpoint=execution.checkpoint(operation, output=output)), write)
 
 

@@ -15,7 +15,6 @@ from holdfast.runtime.definitions import StepDefinition
 from holdfast.runtime.effects import Await, Flow, Invoke
 from holdfast.runtime.execution import Execution
 from holdfast.runtime.tracing import Span
-from holdfast.store.writes import Progressed
 
 
 def run_step(
@@ -166,18 +165,12 @@ class _Call:
     def _record_value(self, value: Any, attempt: int) -> Any:
         output = self.execution.encode(self.operation, value, self.definition.signature.return_hint)
         self.execution.record(self.operation, output=output, **self._attempts(attempt))
-        self._clear_suspicion()
         return value
 
     def _record_error(self, error: Exception, attempt: int) -> None:
         text = self.execution.engine.codec.encode_error(error)
         self.execution.record(self.operation, error=text, **self._attempts(attempt))
-        self._clear_suspicion()
 
     def _attempts(self, attempt: int) -> dict[str, Any]:
         failures = json.dumps(self.failures) if self.failures else None
         return {"attempts": attempt, "attempt_errors": failures, "started_at": self.started_at}
-
-    def _clear_suspicion(self) -> None:
-        if self.execution.progressed():
-            self.execution.ride(Progressed())

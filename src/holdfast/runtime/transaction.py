@@ -28,7 +28,6 @@ from holdfast.runtime.engine import Engine
 from holdfast.runtime.execution import Execution
 from holdfast.runtime.signals import Signal
 from holdfast.store.base import Conflict, Fenced
-from holdfast.store.writes import Progressed
 
 log = logging.getLogger("holdfast.transaction")
 
@@ -72,8 +71,7 @@ def _flow(
         except Exception as error:
             span.failed(error, attempt=1)
             raise
-    if execution.progressed():
-        execution.ride(Progressed())
+    execution.progressed()
     return value
 
 
