@@ -17,7 +17,6 @@ ONLY_SQLITE = {
     "delete_waits": "part of wake_workflows and claim_workflows on PostgreSQL",
     "due_suspect": "part of claim_workflows on PostgreSQL, where UPDATE can stand in WITH",
     "due_workflows": "part of claim_workflows on PostgreSQL, where UPDATE can stand in WITH",
-    "set_suspect": "part of claim_workflows on PostgreSQL, where UPDATE can stand in WITH",
     "event_waits": "part of suspend_workflow on PostgreSQL, to save round trips",
     "message_waits": "part of suspend_workflow on PostgreSQL, to save round trips",
     "outcome_waits": "part of suspend_workflow on PostgreSQL, to save round trips",
@@ -51,6 +50,8 @@ ONLY_POSTGRES = {
     "release_strays": "a dead worker's creations; SQLite uses release_workflow",
     "notify": "SQLite watches its log file",
     "now": "SQLite's clock is this machine's",
+    "admit_workflows": "claim_workflows does it on SQLite, where nobody else holds a row",
+    "lock_queue_key": "SQLite has one writer at a time",
 }
 
 

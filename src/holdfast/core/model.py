@@ -91,7 +91,11 @@ class NewWorkflow:
     deadline_at: float | None = None
     traceparent: str | None = None
     queue: str | None = None
+    """Waits there until it is let in; needs `owner` None."""
     priority: int = 0
+    """Within its queue and partition; smaller goes first."""
+    partition: str = ""
+    """Whose turn it takes in its queue."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

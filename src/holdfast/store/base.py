@@ -26,6 +26,7 @@ from holdfast.core.model import (
     WorkflowRecord,
 )
 from holdfast.core.schedule import ScheduleRecord
+from holdfast.core.queues import QueueState
 from holdfast.store.writes import Committed, Unit
 
 
@@ -138,10 +139,28 @@ class Store(Protocol):
         """Read a stream's items from an offset on."""
 
     def next_due(self, names: Sequence[str], pinned: Sequence[tuple[str, str]] = ()) -> float | None:
-        """Tell when the next suspended or delayed workflow that a `Claim` of these would take is due; None: never."""
+        """Tell when the next suspended or delayed workflow that a `Claim` of these would take is due; None: never.
 
-    def count_unknown(self, names: Sequence[str]) -> dict[str, int]:
-        """Count the enqueued workflows whose name is not in `names`, by name."""
+        Without those in queues.
+        """
+
+    def count_unknown(self, names: Sequence[str], queues: Sequence[str] | None = None) -> dict[str, int]:
+        """Count the enqueued workflows whose name is not in `names`, by name.
+
+        Of those that wait in queues (in `queues`, None: in all) a sample is counted.
+        """
+
+    def queues(self) -> list[QueueState]:
+        """Read all queues as they stand, by name."""
+
+    def queue_names(self) -> list[str]:
+        """Read the names of all queues."""
+
+    def next_due_in_queues(self, names: Sequence[str], queues: Sequence[str] | None, *, after: float) -> float | None:
+        """Tell the next time later than `after` at which some of these queues (None: all) may have more to give.
+
+        None if there is none. What is due already and waits for a place is not counted: whoever frees one tells.
+        """
 
     def count_other_versions(self, pinned: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
         """Count, by name and version, the enqueued workflows with a pinned name whose version does not stand there."""

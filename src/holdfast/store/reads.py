@@ -95,9 +95,10 @@ class ReadingStore(ABC):
         [(due,)] = self._read("next_due", names=self._texts(names), now=self._bound_now(), **pins)
         return None if due is None else float(due)
 
-    def count_unknown(self, names: Sequence[str]) -> dict[str, int]:
+    def count_unknown(self, names: Sequence[str], queues: Sequence[str] | None = None) -> dict[str, int]:
         """Count enqueued workflows whose names are not among these."""
-        return dict(self._read("count_unknown", names=self._texts(names)))
+        wanted = None if queues is None else self._texts(queues)
+        return dict(self._read("count_unknown", names=self._texts(names), queues=wanted))
 
     def count_other_versions(self, pinned: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
         """Count enqueued workflows with a pinned name under a version that is not pinned here."""

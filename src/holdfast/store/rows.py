@@ -22,6 +22,7 @@ from holdfast.core.model import (
     WorkerRecord,
     WorkflowRecord,
 )
+from holdfast.core.queues import Queue, QueueState, Rate
 
 Row = Sequence[Any]
 
@@ -170,6 +171,51 @@ def approval_values(asked: Approval) -> tuple[Any, ...]:
         asked.decided_at,
         asked.comment,
         asked.via,
+    )
+
+
+def queue_of(row: Row) -> Queue:
+    """Make a queue from its name and its limits in the order of `holdfast_queues`."""
+    return Queue(
+        row[0],
+        concurrency=row[1],
+        worker_concurrency=row[2],
+        rate=None if row[3] is None else Rate(row[3], row[4]),
+        partition_concurrency=row[5],
+        partition_rate=None if row[6] is None else Rate(row[6], row[7]),
+        hold_while_suspended=bool(row[8]),
+    )
+
+
+def queue_values(queue: Queue) -> dict[str, Any]:
+    """Return a queue's columns of `holdfast_queues` by name."""
+    rate, partition_rate = queue.rate, queue.partition_rate
+    return {
+        "name": queue.name,
+        "concurrency": queue.concurrency,
+        "worker_concurrency": queue.worker_concurrency,
+        "rate_limit": rate and rate.limit,
+        "rate_period": rate and rate.seconds,
+        "partition_concurrency": queue.partition_concurrency,
+        "partition_rate_limit": partition_rate and partition_rate.limit,
+        "partition_rate_period": partition_rate and partition_rate.seconds,
+        "hold_while_suspended": queue.hold_while_suspended,
+        "is_limited": queue.is_limited,
+    }
+
+
+def queue_state(row: Row) -> QueueState:
+    """Make a queue's state from its limits, paused, (in line, due, delayed, running, suspended), the oldest's age."""
+    in_line, due, delayed = row[10:13]
+    age = row[15]
+    return QueueState(
+        queue=queue_of(row),
+        paused=bool(row[9]),
+        depth=in_line + due + delayed,
+        delayed=delayed,
+        running=row[13],
+        suspended=row[14],
+        oldest_age=None if age is None or age == float("-inf") else max(0.0, age),
     )
 
 

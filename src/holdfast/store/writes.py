@@ -21,6 +21,7 @@ from holdfast.core.model import (
     WorkflowRecord,
 )
 from holdfast.store.schedule_writes import ScheduleWrite
+from holdfast.store.queue_writes import ChangeQueue, CreateKeyed, DeclareQueue, PauseQueue
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,6 +175,10 @@ class Claim:
     suspect: at most one is taken, only if `suspects` is true, and it is recorded as the worker's `suspect_id` in the
     same commit.
     Result: list of ids. A Claim sent again with the same `claim_id` also returns what its lost first try took.
+
+    `limit` is for workflows without a queue. From the queues named in `queues` (None: from all) up to `queue_limit`
+    more are let in, as far as the queues' limits leave room for: first those that have begun before, then partition by
+    partition in turn, and of each the smallest `priority`, then the oldest. No limit is ever exceeded, whoever claims.
     """
 
     claim_id: str
@@ -183,6 +188,8 @@ class Claim:
     suspects: bool = True
     isolate_from: int = 1
     pinned: tuple[tuple[str, str], ...] = ()
+    queues: tuple[str, ...] | None = None
+    queue_limit: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -283,6 +290,10 @@ Write = (
     | Decide
     | Audit
     | ScheduleWrite
+    | DeclareQueue
+    | ChangeQueue
+    | PauseQueue
+    | CreateKeyed
 )
 
 
@@ -318,4 +329,4 @@ class Committed:
     """Workflows about which there is something new: finished, set aside, a message, an event, a stream item, a
     cancel."""
     ready: bool = False
-    """Some workflow has become claimable."""
+    """Some workflow has become claimable, or a place in a queue has become free."""

@@ -30,6 +30,8 @@ class Held:
     owner: str | None = None
     crashes: int = 0
     cancel_at: float | None = None
+    is_limited: bool | None = None
+    """It runs in a queue that may let another one in when it ends."""
 
 
 @dataclass(slots=True)
@@ -60,6 +62,11 @@ class Batch:
     def run(self, query: str, /, **parameters: Any) -> psycopg.Cursor[Any]:
         """Queue a named statement; its rows can be fetched later."""
         return self.connection.execute(self.queries[query], parameters)
+
+    def leave_place(self, workflow_id: str) -> None:
+        """Tell workers if a running workflow gives up a place that another one may wait for."""
+        held = self.held.get(workflow_id)
+        self.ready = self.ready or (held is not None and bool(held.is_limited))
 
     def lock_workflows(self, workflow_ids: Iterable[str]) -> None:
         """Lock the rows that are not locked yet, by id, and learn what they say."""

@@ -40,6 +40,7 @@ _WORKFLOWS: Columns = {
     "wake_at": number_array,
     "queue": text_array,
     "priority": number_array,
+    "partition_key": text_array,
 }
 _CHECKPOINTS: Columns = {
     "epoch": number_array,
@@ -228,6 +229,7 @@ def _workflow(part: Part, new: NewWorkflow) -> Row:
         new.wake_at,
         new.queue,
         new.priority,
+        new.partition or None,
     )
 
 

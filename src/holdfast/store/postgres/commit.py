@@ -207,6 +207,7 @@ class Commit:
                     results[place] = self._created(write.workflow)
         if part.finish is not None and part.workflow_id is not None:
             batch.news.add(part.workflow_id)
+            batch.leave_place(part.workflow_id)
         return Receipt(accepted=True, results=tuple(results), cancel_requested=batch.cancel_requested(part))
 
     def _created(self, new: NewWorkflow) -> Created:

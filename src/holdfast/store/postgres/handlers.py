@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from holdfast.store.postgres import approvals, exchanges, lifecycle, recovery, schedules
+from holdfast.store.postgres import approvals, exchanges, lifecycle, queues, recovery, schedules
 from holdfast.store.postgres.commit import Handler
 from holdfast.store.schedule_writes import AdvanceSchedule, PauseSchedule, PutSchedule, RemoveSchedule
+from holdfast.store.queue_writes import ChangeQueue, CreateKeyed, DeclareQueue, PauseQueue
 from holdfast.store.writes import (
     AddLink,
     Append,
@@ -52,4 +53,8 @@ HANDLERS: Mapping[type[Any], Handler] = {
     PauseSchedule: schedules.pause,
     RemoveSchedule: schedules.remove,
     AdvanceSchedule: schedules.advance,
+    DeclareQueue: queues.declare_queue,
+    ChangeQueue: queues.change_queue,
+    PauseQueue: queues.pause_queue,
+    CreateKeyed: queues.create_keyed,
 }

@@ -27,6 +27,8 @@ def suspend(batch: Batch, fence: Fence | None, write: Suspend) -> Read:
 
     def read() -> bool:
         done = asleep.fetchone() is not None
+        if done:
+            batch.leave_place(fence.workflow_id)
         if done and write.wake_at is not None and write.wake_at <= batch.now:
             batch.ready = True
         # A batch that was committed before finds the workflow asleep, or woken since.
@@ -57,6 +59,7 @@ def set_aside(batch: Batch, fence: Fence | None, write: SetAside) -> Read:
         report=write.report,
         now=batch.now,
     )
+    batch.leave_place(fence.workflow_id)
     batch.news.add(fence.workflow_id)
     return nothing
 

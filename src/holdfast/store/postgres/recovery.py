@@ -6,6 +6,7 @@ from typing import Any
 
 from holdfast.core.model import Fence, Status, WorkerRecord
 from holdfast.store import rows
+from holdfast.store.postgres import queues
 from holdfast.store.postgres.batch import Batch, Read, nothing
 from holdfast.store.postgres.sql import Columns, columns, number_array, text_array
 from holdfast.store.reports import crash_report
@@ -27,6 +28,11 @@ def claim(batch: Batch, _fence: Fence | None, write: Claim) -> Read:
     taken = [workflow_id for (workflow_id,) in before]
     if len(taken) >= write.limit:
         return lambda: taken
+    opened = None
+    if write.queue_limit and not taken:
+        # Sent together with the other claim. One that comes again has let in what it may.
+        wanted = None if write.queues is None else text_array(write.queues)
+        opened = batch.run("open_queues", queues=wanted, now=batch.now)
     due = batch.run(
         "claim_workflows",
         now=batch.now,
@@ -38,7 +44,8 @@ def claim(batch: Batch, _fence: Fence | None, write: Claim) -> Read:
         claim_id=write.claim_id,
         **rows.pinned_values(write.pinned, text_array),
     )
-    return lambda: taken + [workflow_id for (workflow_id,) in due]
+    admitted = [] if opened is None else queues.let_in(batch, write, opened)
+    return lambda: taken + [workflow_id for (workflow_id,) in due] + admitted
 
 
 def register(batch: Batch, _fence: Fence | None, write: Register) -> Read:
@@ -89,7 +96,8 @@ def take_over(batch: Batch, _fence: Fence | None, write: TakeOver) -> Read:
             report = crash_report(crashes, write.worker_id)
             batch.run("put_report", workflow_id=workflow_id, report=report, now=batch.now)
             batch.news.add(workflow_id)
-    batch.ready = batch.ready or bool(enqueued)
+    # Also what became dead leaves a place in its queue.
+    batch.ready = batch.ready or bool(running)
     return lambda: enqueued
 
 

@@ -28,7 +28,7 @@ from holdfast.store.postgres.sql import queries, text_array
 from holdfast.store.postgres.transaction import ISOLATION_LEVELS, PostgresTransaction
 from holdfast.store.postgres.watch import Subscription, Watch, payload
 from holdfast.store.postgres.worker_lock import PostgresWorkerLock
-from holdfast.store.reads import ReadingStore
+from holdfast.store.queue_reads import QueueReads
 from holdfast.store.schedule_reads import ScheduleReads
 from holdfast.store.writes import Committed, Unit
 
@@ -40,7 +40,7 @@ CONFLICT_TRIES = 5
 CONFLICT_PAUSE = 0.01
 
 
-class PostgresStore(ReadingStore, ScheduleReads):
+class PostgresStore(QueueReads, ScheduleReads):
     """See `holdfast.store.base.Store`."""
 
     dialect = "postgresql"

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from holdfast.core.model import Fence
+from holdfast.store.sqlite import approvals, exchanges, lifecycle, queues, recovery, schedules
 from holdfast.store.schedule_writes import AdvanceSchedule, PauseSchedule, PutSchedule, RemoveSchedule
-from holdfast.store.sqlite import approvals, exchanges, lifecycle, recovery, schedules
+from holdfast.store.queue_writes import ChangeQueue, CreateKeyed, DeclareQueue, PauseQueue
 from holdfast.store.sqlite.ledger import ENQUEUED, RUNNING, SUSPENDED, Ledger, State
 from holdfast.store.writes import (
     AddLink,
@@ -56,6 +57,10 @@ _UNFENCED: Mapping[type[Any], Callable[[Ledger, Any], Any]] = {
     PauseSchedule: schedules.pause,
     RemoveSchedule: schedules.remove,
     AdvanceSchedule: schedules.advance,
+    DeclareQueue: queues.declare_queue,
+    ChangeQueue: queues.change_queue,
+    PauseQueue: queues.pause_queue,
+    CreateKeyed: queues.create_keyed,
 }
 _FENCED: Mapping[type[Any], Callable[[Ledger, Any, Fence, State], Any]] = {
     Record: lambda ledger, write, fence, _state: ledger.record(fence, write.checkpoint),

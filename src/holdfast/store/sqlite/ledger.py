@@ -31,6 +31,8 @@ class State:
     owner: str | None
     crashes: int
     cancel_at: float | None
+    is_limited: int | None = None
+    """It runs in a queue that may let another one in when it ends."""
 
 
 class Ledger:
@@ -107,9 +109,13 @@ class Ledger:
         else:
             wake_at = None
             state = State(RUNNING, 1, new.owner, 0, None)
+        stage = None
+        if new.queue is not None and wake_at is not None:
+            stage = "line" if wake_at <= self.now else "delayed"
         self._states[new.workflow_id] = state
         self._new[new.workflow_id] = [
-            new.workflow_id, new.name, state.status, state.owner, state.epoch, wake_at, new.queue, new.priority
+            new.workflow_id, new.name, state.status, state.owner, state.epoch, wake_at, new.queue, new.priority,
+            new.partition, stage,
         ]  # fmt: skip
         self._infos.append(
             (
@@ -143,6 +149,7 @@ class Ledger:
         else:
             # Created in this very commit: it is written as ended at once.
             new[_STATUS], new[_OWNER] = status, None
+        self.leave_place(state)
         state.status, state.owner = status, None
         self._outcomes.append((workflow_id, status, finish.output, finish.error, self.now, workflow_id, fence.epoch))
         self._ended.append(workflow_id)
@@ -153,6 +160,10 @@ class Ledger:
         self._outcomes.append((workflow_id, status.value, None, None, self.now, workflow_id, epoch))
         self._ended.append(workflow_id)
         self.news.add(workflow_id)
+
+    def leave_place(self, state: State) -> None:
+        """Tell workers if a running workflow gives up a place that another one may wait for."""
+        self.ready = self.ready or bool(state.is_limited)
 
     def clear_suspect(self, workflow_id: str, state: State) -> None:
         """Say that a running workflow did not kill its worker after all, if it was suspected."""

@@ -25,6 +25,7 @@ def suspend(ledger: Ledger, write: Suspend, fence: Fence, state: State) -> bool:
             kind=wait.kind.value,
             name=wait.name,
         )
+    ledger.leave_place(state)
     state.status, state.owner = SUSPENDED, None
     ledger.ready = ledger.ready or (write.wake_at is not None and write.wake_at <= ledger.now)
     return True
@@ -56,6 +57,7 @@ def set_aside(ledger: Ledger, write: SetAside, fence: Fence, state: State) -> No
         ledger.change("clear_suspect", workflow_id=workflow_id, worker_id=state.owner)
     ledger.change("set_aside_workflow", workflow_id=workflow_id, epoch=fence.epoch, status=write.status.value)
     ledger.change("put_report", workflow_id=workflow_id, report=write.report, now=ledger.now)
+    ledger.leave_place(state)
     state.status, state.owner = write.status.value, None
     ledger.news.add(workflow_id)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from holdfast.core.model import Status, WorkerRecord
 from holdfast.store import rows
 from holdfast.store.reports import crash_report
+from holdfast.store.sqlite import queues
 from holdfast.store.sqlite.ledger import Ledger, as_json
 from holdfast.store.writes import Claim, Heartbeat, Register, TakeOver
 
@@ -17,12 +18,10 @@ def claim(ledger: Ledger, write: Claim) -> list[str]:
     taken = [workflow_id for (workflow_id,) in found]
     chosen = _choose(ledger, write, write.limit - len(taken))
     if chosen:
-        ledger.change(
-            "claim_workflows", workflow_ids=as_json(chosen), worker_id=write.worker_id, claim_id=write.claim_id
-        )
-        ledger.change("delete_waits", workflow_ids=as_json(chosen))
-        ledger.forget()
-    return taken + chosen
+        queues.take(ledger, write, chosen)
+    # A claim that comes again has let in what it may.
+    admitted = queues.let_in(ledger, write) if write.queue_limit and not taken else []
+    return taken + chosen + admitted
 
 
 def _choose(ledger: Ledger, write: Claim, room: int) -> list[str]:
@@ -96,7 +95,8 @@ def take_over(ledger: Ledger, write: TakeOver) -> list[str]:
             ledger.news.add(workflow_id)
         else:
             enqueued.append(workflow_id)
-    ledger.ready = ledger.ready or bool(enqueued)
+    # Also what became dead leaves a place in its queue.
+    ledger.ready = ledger.ready or bool(running)
     ledger.dead_workers |= {write.worker_id}
     ledger.forget()
     return enqueued

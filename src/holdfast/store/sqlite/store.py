@@ -14,7 +14,7 @@ from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.store.base import Listener, StoreTransaction, WorkerLock
 from holdfast.store.migrate import refuse_missing
 from holdfast.store.queries import load_queries
-from holdfast.store.reads import ReadingStore
+from holdfast.store.queue_reads import QueueReads
 from holdfast.store.schedule_reads import ScheduleReads
 from holdfast.store.sqlite.batch import write_units
 from holdfast.store.sqlite.connection import Connection, connect
@@ -36,7 +36,7 @@ READERS, TRANSACTIONS = 8, 4
 ISOLATION_LEVELS = frozenset({"read committed", "repeatable read", "serializable"})
 
 
-class SqliteStore(ReadingStore, ScheduleReads):
+class SqliteStore(QueueReads, ScheduleReads):
     """See `holdfast.store.base.Store`."""
 
     dialect = "sqlite"

@@ -18,11 +18,13 @@ SELECT worker_id, alive FROM {schema}.workers WHERE worker_id = ANY(%(worker_ids
 FOR KEY SHARE;
 
 -- name: lock_workflows
-SELECT id, status, epoch, owner, crashes, cancel_at
-FROM {schema}.workflows
-WHERE id = ANY(%(workflow_ids)s::text[])
-ORDER BY id
-FOR NO KEY UPDATE;
+-- The last column tells whether its end may let another one start from its queue.
+SELECT w.id, w.status, w.epoch, w.owner, w.crashes, w.cancel_at,
+    CASE WHEN w.queue IS NOT NULL THEN (SELECT q.is_limited FROM {schema}.queues AS q WHERE q.name = w.queue) END
+FROM {schema}.workflows AS w
+WHERE w.id = ANY(%(workflow_ids)s::text[])
+ORDER BY w.id
+FOR NO KEY UPDATE OF w;
 
 -- name: waiters
 -- The rows that a batch is going to wake, to be locked in order with the others.

@@ -23,6 +23,9 @@ FOR UPDATE;
 -- name: bury_worker
 UPDATE {schema}.workers SET alive = false, suspect_id = NULL WHERE worker_id = %(worker_id)s AND alive;
 
+-- name: set_suspect
+UPDATE {schema}.workers SET suspect_id = %(workflow_id)s WHERE worker_id = %(worker_id)s;
+
 -- name: clear_suspect
 UPDATE {schema}.workers SET suspect_id = NULL WHERE worker_id = %(worker_id)s AND suspect_id = %(workflow_id)s;
 

@@ -21,16 +21,20 @@ RETURNING id, request_id;
 -- name: insert_workflows
 -- Whose request made the info row owns the id; a row that is there already was made by the same batch, sent before.
 -- One that may start at once has its place in the line, too.
-INSERT INTO {schema}.workflows (id, name, status, owner, epoch, wake_at, queue, priority)
+INSERT INTO {schema}.workflows (id, name, status, owner, epoch, wake_at, queue, priority, partition_key, stage)
 SELECT n.id, n.name, n.status, n.owner, n.epoch,
     CASE n.status WHEN 'enqueued' THEN coalesce(n.wake_at, least(
         i.created_at, coalesce(%(now)s::float8, extract(epoch FROM clock_timestamp())::float8)
     )) END,
-    n.queue, n.priority
+    n.queue, n.priority, coalesce(n.partition_key, ''),
+    CASE WHEN n.queue IS NOT NULL AND n.status = 'enqueued' THEN CASE
+        WHEN n.wake_at > coalesce(%(now)s::float8, extract(epoch FROM clock_timestamp())::float8) THEN 'delayed'
+        ELSE 'line'
+    END END
 FROM unnest(
     %(id)s::text[], %(request_id)s::text[], %(name)s::text[], %(status)s::text[], %(owner)s::text[], %(epoch)s::int[],
-    %(wake_at)s::float8[], %(queue)s::text[], %(priority)s::int[]
-) AS n (id, request_id, name, status, owner, epoch, wake_at, queue, priority)
+    %(wake_at)s::float8[], %(queue)s::text[], %(priority)s::int[], %(partition_key)s::text[]
+) AS n (id, request_id, name, status, owner, epoch, wake_at, queue, priority, partition_key)
 JOIN {schema}.workflow_info AS i ON i.id = n.id AND i.request_id = n.request_id
 ON CONFLICT (id) DO NOTHING;
 
@@ -152,10 +156,12 @@ UPDATE {schema}.workflows SET crashes = 0
 WHERE id = %(workflow_id)s AND epoch = %(epoch)s AND status = 'running' AND crashes > 0;
 
 -- name: resume_workflow
+-- In a queue it lines up anew: nobody has kept its place.
 WITH was AS (
     SELECT id, status FROM {schema}.workflows WHERE id = %(workflow_id)s
 ), back AS (
-    UPDATE {schema}.workflows AS w SET status = 'enqueued', crashes = 0, wake_at = %(now)s
+    UPDATE {schema}.workflows AS w
+    SET status = 'enqueued', crashes = 0, wake_at = %(now)s, stage = CASE WHEN w.queue IS NOT NULL THEN 'line' END
     FROM was WHERE w.id = was.id AND w.status IN ('blocked', 'dead')
     RETURNING w.id
 ), mended AS (
@@ -169,12 +175,13 @@ SELECT id FROM {schema}.workflows
 WHERE status = 'running' AND owner = %(worker_id)s AND claim_id = %(claim_id)s;
 
 -- name: claim_workflows
--- Each part is one range of a partial index, oldest first. Rows that another worker is claiming at this moment are
+-- Without what is in queues. Each part is one range of a partial index, oldest first. Rows that another worker is claiming at this moment are
 -- passed over, not waited for. A worker runs one suspect at a time, noted in its row. The version is looked up for
 -- pinned names only, here and below: such workflows are for workers that have their version's code.
 WITH enqueued AS (
     SELECT id, wake_at, crashes FROM {schema}.workflows
-    WHERE status = 'enqueued' AND wake_at <= %(now)s AND crashes < %(isolate_from)s AND name = ANY(%(names)s::text[])
+    WHERE status = 'enqueued' AND queue IS NULL AND wake_at <= %(now)s AND crashes < %(isolate_from)s
+        AND name = ANY(%(names)s::text[])
         AND (name <> ALL(%(pinned_names)s::text[]) OR name || chr(10) || (
             SELECT i.version FROM {schema}.workflow_info AS i WHERE i.id = workflows.id
         ) = ANY(%(pinned)s::text[]))
@@ -182,7 +189,7 @@ WITH enqueued AS (
     FOR NO KEY UPDATE SKIP LOCKED
 ), asleep AS (
     SELECT id, wake_at, crashes FROM {schema}.workflows
-    WHERE status = 'suspended' AND wake_at <= %(now)s AND name = ANY(%(names)s::text[])
+    WHERE status = 'suspended' AND queue IS NULL AND wake_at <= %(now)s AND name = ANY(%(names)s::text[])
         AND (name <> ALL(%(pinned_names)s::text[]) OR name || chr(10) || (
             SELECT i.version FROM {schema}.workflow_info AS i WHERE i.id = workflows.id
         ) = ANY(%(pinned)s::text[]))
@@ -190,7 +197,8 @@ WITH enqueued AS (
     FOR NO KEY UPDATE SKIP LOCKED
 ), suspect AS (
     SELECT id, wake_at, crashes FROM {schema}.workflows
-    WHERE status = 'enqueued' AND wake_at <= %(now)s AND crashes >= %(isolate_from)s AND name = ANY(%(names)s::text[])
+    WHERE status = 'enqueued' AND queue IS NULL AND wake_at <= %(now)s AND crashes >= %(isolate_from)s
+        AND name = ANY(%(names)s::text[])
         AND (name <> ALL(%(pinned_names)s::text[]) OR name || chr(10) || (
             SELECT i.version FROM {schema}.workflow_info AS i WHERE i.id = workflows.id
         ) = ANY(%(pinned)s::text[]))
@@ -325,16 +333,16 @@ LEFT JOIN {schema}.reports AS r ON r.id = w.id
 WHERE w.id = ANY(%(workflow_ids)s::text[]) AND w.status IN ('succeeded', 'failed', 'cancelled', 'blocked', 'dead');
 
 -- name: next_due
--- Suspended ones with a time, and delayed ones that have not begun; what is enqueued and due is not waited for.
+-- Without queues. Suspended ones with a time, and delayed ones that have not begun; what is enqueued and due is not waited for.
 SELECT min(wake_at) FROM (
     SELECT min(wake_at) AS wake_at FROM {schema}.workflows
-    WHERE status = 'suspended' AND wake_at IS NOT NULL AND name = ANY(%(names)s::text[])
+    WHERE status = 'suspended' AND wake_at IS NOT NULL AND queue IS NULL AND name = ANY(%(names)s::text[])
         AND (name <> ALL(%(pinned_names)s::text[]) OR name || chr(10) || (
             SELECT i.version FROM {schema}.workflow_info AS i WHERE i.id = workflows.id
         ) = ANY(%(pinned)s::text[]))
     UNION ALL
     SELECT min(wake_at) FROM {schema}.workflows
-    WHERE status = 'enqueued' AND name = ANY(%(names)s::text[])
+    WHERE status = 'enqueued' AND queue IS NULL AND name = ANY(%(names)s::text[])
         AND (name <> ALL(%(pinned_names)s::text[]) OR name || chr(10) || (
             SELECT i.version FROM {schema}.workflow_info AS i WHERE i.id = workflows.id
         ) = ANY(%(pinned)s::text[]))
@@ -346,8 +354,18 @@ SELECT id FROM {schema}.workflows WHERE status = 'running' AND owner = %(worker_
 ORDER BY id;
 
 -- name: count_unknown
-SELECT name, count(*) FROM {schema}.workflows
-WHERE status = 'enqueued' AND name <> ALL(%(names)s::text[])
+-- Of what is in line, a sample: there may be millions.
+SELECT name, count(*) FROM (
+    SELECT name FROM {schema}.workflows WHERE status = 'enqueued' AND queue IS NULL
+    UNION ALL
+    (
+        SELECT name FROM {schema}.workflows
+        WHERE stage = 'line' AND status = 'enqueued'
+            AND (%(queues)s::text[] IS NULL OR queue = ANY(%(queues)s::text[]))
+        LIMIT 1000
+    )
+) AS waiting
+WHERE name <> ALL(%(names)s::text[])
 GROUP BY name;
 
 -- name: count_other_versions

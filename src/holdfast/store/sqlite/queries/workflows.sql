@@ -2,13 +2,15 @@
 
 -- name: lock_workflows
 -- The JSON list is the outer loop, so that each id is one search in the primary key.
-SELECT w.id, w.status, w.epoch, w.owner, w.crashes, w.cancel_at
+-- The last column tells whether its end may let another one start from its queue.
+SELECT w.id, w.status, w.epoch, w.owner, w.crashes, w.cancel_at,
+    CASE WHEN w.queue IS NOT NULL THEN (SELECT q.is_limited FROM holdfast_queues AS q WHERE q.name = w.queue) END
 FROM json_each(?) AS wanted
 CROSS JOIN holdfast_workflows AS w ON w.id = wanted.value;
 
 -- name: insert_workflows
-INSERT INTO holdfast_workflows (id, name, status, owner, epoch, wake_at, queue, priority)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO holdfast_workflows (id, name, status, owner, epoch, wake_at, queue, priority, partition_key, stage)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: insert_workflow_infos
 INSERT INTO holdfast_workflow_info (
@@ -59,11 +61,12 @@ RETURNING id;
 SELECT id FROM holdfast_workflows WHERE status = 'running' AND owner = :worker_id AND claim_id = :claim_id;
 
 -- name: due_workflows
--- Without suspects. Each half is one range of a partial index, oldest first. The version is looked up for pinned names
+-- Without suspects, and what is in queues. Each half is one range of a partial index, oldest first. The version is looked up for pinned names
 -- only, here and below: such workflows are for workers that have their version's code.
 SELECT id, wake_at FROM (
     SELECT id, wake_at FROM holdfast_workflows
-    WHERE status = 'enqueued' AND wake_at <= :now AND crashes < :isolate_from AND name IN (SELECT value FROM json_each(:names))
+    WHERE status = 'enqueued' AND queue IS NULL AND wake_at <= :now AND crashes < :isolate_from
+        AND name IN (SELECT value FROM json_each(:names))
       AND (name NOT IN (SELECT value FROM json_each(:pinned_names)) OR name || char(10) || (
         SELECT i.version FROM holdfast_workflow_info AS i WHERE i.id = holdfast_workflows.id
       ) IN (SELECT value FROM json_each(:pinned)))
@@ -72,7 +75,7 @@ SELECT id, wake_at FROM (
 UNION ALL
 SELECT id, wake_at FROM (
     SELECT id, wake_at FROM holdfast_workflows
-    WHERE status = 'suspended' AND wake_at <= :now AND name IN (SELECT value FROM json_each(:names))
+    WHERE status = 'suspended' AND queue IS NULL AND wake_at <= :now AND name IN (SELECT value FROM json_each(:names))
       AND (name NOT IN (SELECT value FROM json_each(:pinned_names)) OR name || char(10) || (
         SELECT i.version FROM holdfast_workflow_info AS i WHERE i.id = holdfast_workflows.id
       ) IN (SELECT value FROM json_each(:pinned)))
@@ -82,7 +85,8 @@ ORDER BY wake_at, id LIMIT :limit;
 
 -- name: due_suspect
 SELECT id, wake_at FROM holdfast_workflows
-WHERE status = 'enqueued' AND wake_at <= :now AND crashes >= :isolate_from AND name IN (SELECT value FROM json_each(:names))
+WHERE status = 'enqueued' AND queue IS NULL AND wake_at <= :now AND crashes >= :isolate_from
+    AND name IN (SELECT value FROM json_each(:names))
   AND (name NOT IN (SELECT value FROM json_each(:pinned_names)) OR name || char(10) || (
     SELECT i.version FROM holdfast_workflow_info AS i WHERE i.id = holdfast_workflows.id
   ) IN (SELECT value FROM json_each(:pinned)))
@@ -90,7 +94,7 @@ ORDER BY wake_at, id LIMIT 1;
 
 -- name: claim_workflows
 UPDATE holdfast_workflows
-SET status = 'running', owner = :worker_id, epoch = epoch + 1, wake_at = NULL, claim_id = :claim_id
+SET status = 'running', owner = :worker_id, epoch = epoch + 1, wake_at = NULL, claim_id = :claim_id, stage = NULL
 WHERE id IN (SELECT value FROM json_each(:workflow_ids)) AND status IN ('enqueued', 'suspended');
 
 -- name: running_of_worker
@@ -126,7 +130,9 @@ WHERE id = :workflow_id;
 UPDATE holdfast_workflows SET cancel_at = coalesce(cancel_at, :now) WHERE id = :workflow_id;
 
 -- name: resume_workflow
-UPDATE holdfast_workflows SET status = 'enqueued', wake_at = :now, crashes = 0
+-- In a queue it lines up anew: nobody has kept its place.
+UPDATE holdfast_workflows
+SET status = 'enqueued', wake_at = :now, crashes = 0, stage = CASE WHEN queue IS NOT NULL THEN 'line' END
 WHERE id = :workflow_id AND status IN ('blocked', 'dead');
 
 -- name: workflow
@@ -171,11 +177,12 @@ LEFT JOIN holdfast_reports AS r ON r.id = w.id
 WHERE w.status IN ('succeeded', 'failed', 'cancelled', 'blocked', 'dead');
 
 -- name: next_due
--- Suspended ones with a time, and delayed ones that have not begun; what is enqueued and due is not waited for.
+-- Without queues. Suspended ones with a time, and delayed ones that have not begun; what is enqueued and due is not waited for.
 SELECT min(wake_at) FROM (
     SELECT wake_at FROM (
         SELECT wake_at FROM holdfast_workflows
-        WHERE status = 'suspended' AND wake_at IS NOT NULL AND name IN (SELECT value FROM json_each(:names))
+        WHERE status = 'suspended' AND wake_at IS NOT NULL AND queue IS NULL
+            AND name IN (SELECT value FROM json_each(:names))
           AND (name NOT IN (SELECT value FROM json_each(:pinned_names)) OR name || char(10) || (
             SELECT i.version FROM holdfast_workflow_info AS i WHERE i.id = holdfast_workflows.id
           ) IN (SELECT value FROM json_each(:pinned)))
@@ -184,7 +191,7 @@ SELECT min(wake_at) FROM (
     UNION ALL
     SELECT wake_at FROM (
         SELECT wake_at FROM holdfast_workflows
-        WHERE status = 'enqueued' AND wake_at > :now AND name IN (SELECT value FROM json_each(:names))
+        WHERE status = 'enqueued' AND queue IS NULL AND wake_at > :now AND name IN (SELECT value FROM json_each(:names))
           AND (name NOT IN (SELECT value FROM json_each(:pinned_names)) OR name || char(10) || (
             SELECT i.version FROM holdfast_workflow_info AS i WHERE i.id = holdfast_workflows.id
           ) IN (SELECT value FROM json_each(:pinned)))
@@ -193,8 +200,18 @@ SELECT min(wake_at) FROM (
 );
 
 -- name: count_unknown
-SELECT name, count(*) FROM holdfast_workflows
-WHERE status = 'enqueued' AND name NOT IN (SELECT value FROM json_each(:names))
+-- Of what is in line, a sample: there may be millions.
+SELECT name, count(*) FROM (
+    SELECT name FROM holdfast_workflows WHERE status = 'enqueued' AND queue IS NULL
+    UNION ALL
+    SELECT * FROM (
+        SELECT name FROM holdfast_workflows
+        WHERE stage = 'line' AND status = 'enqueued'
+            AND (:queues IS NULL OR queue IN (SELECT value FROM json_each(:queues)))
+        LIMIT 1000
+    )
+)
+WHERE name NOT IN (SELECT value FROM json_each(:names))
 GROUP BY name;
 
 -- name: count_other_versions
