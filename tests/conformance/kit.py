@@ -263,7 +263,7 @@ def _comparable(units: Iterable[Unit], receipts: Iterable[Receipt]) -> list[tupl
         (
             receipt.accepted,
             [
-                result
+                sorted(result) if isinstance(write, Claim) else result
                 for write, result in zip(unit.writes, receipt.results, strict=False)
                 if not isinstance(write, _TELLS_WHAT_IS)
             ],

@@ -50,10 +50,10 @@ def admit(gate: Gate, claim: Claim, open_queues: Sequence[str]) -> list[str]:
     admitted: list[str] = []
     left = claim.queue_limit
     while lines and left > 0:
-        share = -(-left // len(lines))
+        share = max(1, left // len(lines))
         have_more = []
         for line in lines:
-            taken = line.take(min(share, left))
+            taken = line.take(min(share, left)) if left else []
             admitted += taken
             left -= len(taken)
             if taken and len(taken) == share:
@@ -64,7 +64,8 @@ def admit(gate: Gate, claim: Claim, open_queues: Sequence[str]) -> list[str]:
 
 def _lines(gate: Gate, claim: Claim, names: Sequence[str]) -> list[_Line]:
     wanted = gate.texts(names)
-    locked = [(queue_of(row), bool(row[9]), row[10]) for row in gate.rows("lock_queues", queues=wanted)]
+    longest_waiting_first = sorted(gate.rows("lock_queues", queues=wanted), key=lambda row: (row[11], row[0]))
+    locked = [(queue_of(row), bool(row[9]), row[10]) for row in longest_waiting_first]
     loads = {}
     now = 0.0
     for name, running, mine, kept, started, now in gate.rows(  # noqa: B007 - the same time in each row
@@ -196,7 +197,7 @@ class _Line:
         queue = self._queue
         self._room.let_start(admitted)
         self._turn = admitted[-1][1]
-        self._gate.run("set_turn", queue=queue.name, turn=self._turn)
+        self._gate.run("set_turn", queue=queue.name, turn=self._turn, now=self._now)
         rates = [rate for rate in (queue.rate, queue.partition_rate) if rate is not None]
         if rates:
             started = self._gate.texts(workflow_id for workflow_id, _ in admitted)

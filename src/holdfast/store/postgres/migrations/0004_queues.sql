@@ -14,6 +14,8 @@ CREATE TABLE {schema}.queues (
     paused boolean NOT NULL DEFAULT false,
     -- The partition that was let in last: the next one's turn comes after it.
     turn text COLLATE "C",
+    -- When that was: the queue that has waited longest comes first.
+    let_in_at double precision NOT NULL DEFAULT 0,
     -- The limits as they were declared last, to tell a new declaration from one that was changed since.
     declared text NOT NULL
 ) WITH (fillfactor = 50);

@@ -81,7 +81,7 @@ ORDER BY q.name;
 -- name: lock_queues
 -- One worker at a time lets in from a queue: what it counts stays true until it commits. In one order everywhere.
 SELECT name, concurrency, worker_concurrency, rate_limit, rate_period, partition_concurrency,
-    partition_rate_limit, partition_rate_period, hold_while_suspended, paused, turn
+    partition_rate_limit, partition_rate_period, hold_while_suspended, paused, turn, let_in_at
 FROM {schema}.queues
 WHERE name = ANY(%(queues)s::text[])
 ORDER BY name COLLATE "C"
@@ -228,7 +228,7 @@ ON CONFLICT (queue, at, workflow_id) DO NOTHING;
 DELETE FROM {schema}.queue_starts WHERE queue = %(queue)s AND at < %(before)s;
 
 -- name: set_turn
-UPDATE {schema}.queues SET turn = %(turn)s WHERE name = %(queue)s;
+UPDATE {schema}.queues SET turn = %(turn)s, let_in_at = %(now)s WHERE name = %(queue)s;
 
 -- name: runs_suspect
 SELECT EXISTS (SELECT 1 FROM {schema}.workers WHERE worker_id = %(worker_id)s AND suspect_id IS NOT NULL);

@@ -13,6 +13,8 @@ CREATE TABLE holdfast_queues (
     paused INTEGER NOT NULL DEFAULT 0,
     -- The partition that was let in last: the next one's turn comes after it.
     turn TEXT,
+    -- When that was: the queue that has waited longest comes first.
+    let_in_at REAL NOT NULL DEFAULT 0,
     -- The limits as they were declared last, to tell a new declaration from one that was changed since.
     declared TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;

@@ -80,7 +80,7 @@ ORDER BY q.name;
 -- name: lock_queues
 -- There is one writer, so nothing has to be locked here.
 SELECT name, concurrency, worker_concurrency, rate_limit, rate_period, partition_concurrency,
-    partition_rate_limit, partition_rate_period, hold_while_suspended, paused, turn
+    partition_rate_limit, partition_rate_period, hold_while_suspended, paused, turn, let_in_at
 FROM holdfast_queues
 WHERE name IN (SELECT value FROM json_each(:queues))
 ORDER BY name;
@@ -213,7 +213,7 @@ ON CONFLICT (queue, at, workflow_id) DO NOTHING;
 DELETE FROM holdfast_queue_starts WHERE queue = :queue AND at < :before;
 
 -- name: set_turn
-UPDATE holdfast_queues SET turn = :turn WHERE name = :queue;
+UPDATE holdfast_queues SET turn = :turn, let_in_at = :now WHERE name = :queue;
 
 -- name: runs_suspect
 SELECT EXISTS (SELECT 1 FROM holdfast_workers WHERE worker_id = :worker_id AND suspect_id IS NOT NULL);
