@@ -24,6 +24,7 @@ from holdfast.api.verbs import (
     aset_event,
     asleep,
     astart,
+    astart_many,
     awrite_stream,
     close_stream,
     connection,
@@ -42,6 +43,7 @@ from holdfast.api.verbs import (
     sleep,
     sql_session,
     start,
+    start_many,
     step_info,
     workflow_id,
     write_stream,
@@ -50,6 +52,7 @@ from holdfast.core.codec import PayloadCodec
 from holdfast.core.findings import CheckReport, Finding, Verdict
 from holdfast.core.model import Approval, Checkpoint, Kind, Status, VersionCount, WorkflowFilter, WorkflowRecord
 from holdfast.core.options import Config, StartOptions, StepOptions
+from holdfast.core.queues import Queue, QueueState, Rate
 from holdfast.core.retry import RetryPolicy
 from holdfast.core.schedule import Overlap, ScheduleRecord, Tick, Timing
 from holdfast.errors import HoldfastError, WorkflowCancelled
@@ -70,6 +73,9 @@ __all__ = [
     "Options",
     "Overlap",
     "PayloadCodec",
+    "Queue",
+    "QueueState",
+    "Rate",
     "RetryPolicy",
     "ScheduleFields",
     "ScheduleRecord",
@@ -96,6 +102,7 @@ __all__ = [
     "aset_event",
     "asleep",
     "astart",
+    "astart_many",
     "awrite_stream",
     "branch",
     "close_stream",
@@ -118,6 +125,7 @@ __all__ = [
     "sleep",
     "sql_session",
     "start",
+    "start_many",
     "step",
     "step_info",
     "transaction",

@@ -492,5 +492,3 @@ def test_claimers_at_once_never_exceed_the_limits(open_store: Callable[..., Stor
 def test_bad_limits_fail_when_they_are_declared(make: Callable[[], object], said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         make()
-
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ParamSpec, Self, TypeVar
 
 from holdfast.api import launched
@@ -18,12 +18,14 @@ from holdfast.core.codec import Codec, PayloadCodec
 from holdfast.core.findings import CheckReport
 from holdfast.core.model import Checkpoint, VersionCount, WorkflowFilter, WorkflowRecord
 from holdfast.core.options import Config, Duration, seconds
+from holdfast.core.queues import Queue, QueueState
 from holdfast.errors import UsageError, WorkflowNotFound
 from holdfast.runtime.databases import Database
 from holdfast.runtime.dry_run import DryEngine
 from holdfast.runtime.effects import Durable, Flow, drive, drive_async
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.other_databases import OtherDatabase
+from holdfast.runtime.queues import declared_once
 from holdfast.runtime.service import Service
 from holdfast.runtime.tracing import Tracer
 from holdfast.store.base import Store
@@ -41,7 +43,8 @@ class Holdfast:
     `url` is `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://…`. As a context manager, `with` or
     `async with`, it is launched (schema migrated, interrupted workflows resumed) and closed (running steps end within
     `config.shutdown_timeout`, the rest goes back to the database). `databases` names other databases of the
-    application's for `@transaction(database=…)`. `payload_codec` may encrypt or compress what is recorded.
+    application's for `@transaction(database=…)`. `queues` are declared at launch, for all programs on the database.
+    `payload_codec` may encrypt or compress what is recorded.
 
     Raises at launch: `ConfigurationError` (bad URL, missing extra), `SchemaTooNew`, `StoreUnavailable`.
     """
@@ -54,6 +57,7 @@ class Holdfast:
         databases: Mapping[str, str] | None = None,
         payload_codec: PayloadCodec | None = None,
         tracer: Tracer | None = None,
+        queues: Iterable[Queue] = (),
     ) -> None:
         self.config = config or Config()
         self.codec = Codec(
@@ -66,6 +70,7 @@ class Holdfast:
         self._store = open_store(url)
         self._other_urls = dict(databases or {})
         self._tracer = tracer
+        self._queues = declared_once(queues)
         self._lock = threading.Lock()
         self._service: Service | None = None
 
@@ -92,6 +97,7 @@ class Holdfast:
                 tracer=self._tracer or default_tracer(),
                 databases=others,
                 extensions=self.extensions,
+                queues=self._queues,
             )
             if loop is not None:
                 engine.loops.adopt(loop)
@@ -272,3 +278,43 @@ class Holdfast:
         receipt = yield Durable(self.engine.committer.submit(Unit(writes=(Resume(workflow_id=workflow_id),))))
         if receipt.results[0] is None:
             raise WorkflowNotFound(workflow_id)
+
+    # Queues
+
+    def queues(self) -> list[QueueState]:
+        """Read all queues in the database as they stand, by name: limits, whether paused, how many wait and run."""
+        return self.store.queues()
+
+    def pause_queue(self, name: str) -> None:
+        """Start no more workflows from a queue, on no worker; those that have begun go on.
+
+        Raises `ConfigurationError` if there is no such queue.
+        """
+        launched.refuse_on_event_loop("Holdfast.pause_queue()", "await app.apause_queue(…)")
+        drive(self.engine.queues.pause(name, paused=True))
+
+    async def apause_queue(self, name: str) -> None:
+        """Pause a queue in a coroutine; see `pause_queue`."""
+        await drive_async(self.engine.queues.pause(name, paused=True))
+
+    def resume_queue(self, name: str) -> None:
+        """Start workflows from a paused queue again. Raises `ConfigurationError` if there is no such queue."""
+        launched.refuse_on_event_loop("Holdfast.resume_queue()", "await app.aresume_queue(…)")
+        drive(self.engine.queues.pause(name, paused=False))
+
+    async def aresume_queue(self, name: str) -> None:
+        """Resume a queue in a coroutine; see `resume_queue`."""
+        await drive_async(self.engine.queues.pause(name, paused=False))
+
+    def change_queue(self, queue: Queue) -> None:
+        """Set the limits of the queue with this name, for all workers, at once.
+
+        They hold until changed again, or until a program is launched that declares other limits than it did before.
+        Raises `ConfigurationError` if there is no such queue.
+        """
+        launched.refuse_on_event_loop("Holdfast.change_queue()", "await app.achange_queue(…)")
+        drive(self.engine.queues.change(queue))
+
+    async def achange_queue(self, queue: Queue) -> None:
+        """Set a queue's limits in a coroutine; see `change_queue`."""
+        await drive_async(self.engine.queues.change(queue))

@@ -1,14 +1,14 @@
-"""How one workflow is to be started: id, timeout, delay, bound to a way of starting it."""
+"""How a workflow is to be started: id, timeout, delay, queue, bound to a way of starting it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
 from holdfast.api.decorators import definition_of
 from holdfast.api.handle import Handle
 from holdfast.api.launched import engine_for, refuse_on_event_loop
-from holdfast.api.verbs import astart_with, start_with
+from holdfast.api.verbs import astart_many_with, astart_with, start_many_with, start_with
 from holdfast.core.options import Duration, StartOptions, seconds
 from holdfast.runtime import starting
 from holdfast.runtime.effects import drive, drive_async
@@ -27,12 +27,24 @@ class Options:
         id: str | None = None,
         timeout: Duration | None = None,
         delay: Duration | None = None,
+        queue: str | None = None,
+        priority: int = 0,
+        partition: str | None = None,
+        dedup: str | None = None,
+        debounce: Duration | None = None,
+        debounce_max: Duration | None = None,
         engine: Engine | None = None,
     ) -> None:
         self.start_options = StartOptions(
             id=id,
             timeout=None if timeout is None else seconds(timeout),
             delay=None if delay is None else seconds(delay),
+            queue=queue,
+            priority=priority,
+            partition=partition,
+            dedup=dedup,
+            debounce=None if debounce is None else seconds(debounce),
+            debounce_max=None if debounce_max is None else seconds(debounce_max),
         )
         self._engine = engine
 
@@ -46,6 +58,14 @@ class Options:
     async def astart(self, function: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Handle[Any]:
         """Start a workflow in the background, from a coroutine; see `start`."""
         return await astart_with(self._engine, self.start_options, function, args, kwargs)
+
+    def start_many(self, function: Callable[..., Any], arguments: Iterable[Any], /) -> list[Handle[Any]]:
+        """Start one workflow for each tuple of positional, or dict of named, arguments; all in one commit."""
+        return start_many_with(self._engine, self.start_options, function, arguments)
+
+    async def astart_many(self, function: Callable[..., Any], arguments: Iterable[Any], /) -> list[Handle[Any]]:
+        """Start many workflows in one commit, from a coroutine; see `start_many`."""
+        return await astart_many_with(self._engine, self.start_options, function, arguments)
 
     def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a workflow to its result; for an `async def`, return the coroutine that does."""
@@ -69,10 +89,32 @@ def options(
     id: str | None = None,
     timeout: Duration | None = None,
     delay: Duration | None = None,
+    queue: str | None = None,
+    priority: int = 0,
+    partition: str | None = None,
+    dedup: str | None = None,
+    debounce: Duration | None = None,
+    debounce_max: Duration | None = None,
 ) -> Options:
     """Say how a workflow is to be started: `options(id="refund-42").start(refund, 42)`.
 
     `id` makes starting idempotent. `timeout` (seconds) cancels it that long after it was created. `delay` (seconds)
     keeps it in the database for so long before it starts.
+
+    `queue` lets it wait until the queue's limits let it start, on any worker; smaller `priority` first, and in turn
+    with other `partition`s. With `dedup`, a key, one that has no outcome yet in this queue takes the place of a second:
+    its handle is returned. `debounce` (seconds, with `dedup`) waits for later starts with the key, each of which
+    replaces the input and begins the wait anew, for at most `debounce_max` seconds (default: ten times as long).
+    Raises `ConfigurationError` for options that don't go together; `start` does for a queue that nobody declared.
     """
-    return Options(id=id, timeout=timeout, delay=delay)
+    return Options(
+        id=id,
+        timeout=timeout,
+        delay=delay,
+        queue=queue,
+        priority=priority,
+        partition=partition,
+        dedup=dedup,
+        debounce=debounce,
+        debounce_max=debounce_max,
+    )

@@ -11,7 +11,7 @@ from holdfast.api.handle import Handle
 from holdfast.api.launched import blocking_engine, engine_for, refuse_on_event_loop
 from holdfast.core.options import Duration, StartOptions, StepOptions, seconds
 from holdfast.errors import OutsideWorkflow, UsageError
-from holdfast.runtime import branches, messages, starting, streams
+from holdfast.runtime import batches, branches, messages, starting, streams
 from holdfast.runtime.context import StepInfo, current
 from holdfast.runtime.databases import scope_here
 from holdfast.runtime.effects import drive, drive_async
@@ -69,6 +69,47 @@ async def astart_with(
     call = _call(function, args, kwargs)
     workflow_id = await drive_async(starting.start(engine, call, options))
     return Handle(workflow_id, hint=call.definition.signature.return_hint, engine=engine)
+
+
+def start_many(function: Callable[..., Any], arguments: Iterable[Any], /) -> list[Handle[Any]]:
+    """Start one workflow for each tuple of positional, or dict of named, arguments; all are durable in one commit.
+
+    With a queue and other options: `options(queue=…).start_many`. Raises `PayloadError`, `UsageError`.
+    """
+    return start_many_with(None, StartOptions(), function, arguments)
+
+
+async def astart_many(function: Callable[..., Any], arguments: Iterable[Any], /) -> list[Handle[Any]]:
+    """Start many workflows in one commit, from a coroutine; see `start_many`."""
+    return await astart_many_with(None, StartOptions(), function, arguments)
+
+
+def start_many_with(
+    engine: Engine | None, options: StartOptions, function: Callable[..., Any], arguments: Iterable[Any]
+) -> list[Handle[Any]]:
+    """Start many with options, on a given engine or the launched one."""
+    refuse_on_event_loop("start_many()", "await astart_many(…)")
+    engine = engine or engine_for("start_many()")
+    calls = _calls(function, arguments)
+    return _handles(engine, function, drive(batches.start_many(engine, calls, options)))
+
+
+async def astart_many_with(
+    engine: Engine | None, options: StartOptions, function: Callable[..., Any], arguments: Iterable[Any]
+) -> list[Handle[Any]]:
+    """Start many with options in a coroutine, on a given engine or the launched one."""
+    engine = engine or engine_for("astart_many()")
+    calls = _calls(function, arguments)
+    return _handles(engine, function, await drive_async(batches.start_many(engine, calls, options)))
+
+
+def _calls(function: Callable[..., Any], arguments: Iterable[Any]) -> list[starting.Call]:
+    return batches.calls_of(definition_of(function), getattr(function, "__self__", None), list(arguments))
+
+
+def _handles(engine: Engine, function: Callable[..., Any], workflow_ids: list[str]) -> list[Handle[Any]]:
+    hint = definition_of(function).signature.return_hint
+    return [Handle(workflow_id, hint=hint, engine=engine) for workflow_id in workflow_ids]
 
 
 def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> starting.Call:

@@ -12,6 +12,7 @@ from holdfast.core.retry import RetryPolicy
 from holdfast.errors import ConfigurationError
 
 Duration = float | int | timedelta
+MAX_PRIORITY = 2**31 - 1
 
 OnNewVersion = Literal["resume", "pin"]
 """What becomes of workflows recorded under another version of their code: resumed by the names of their steps, or kept
@@ -99,6 +100,41 @@ class StartOptions:
     """Seconds from now after which it is cancelled."""
     delay: float | None = None
     """Seconds before it may start."""
+    queue: str | None = None
+    """The queue in which it waits until the queue's limits let it start."""
+    priority: int = 0
+    """Smaller goes first, within its queue and partition."""
+    partition: str | None = None
+    """Whose turn it takes in the queue: a tenant, a customer. Partitions take turns; a queue may limit each."""
+    dedup: str | None = None
+    """A key: while a workflow with it has no outcome in this queue, starting another one gives that one's handle."""
+    debounce: float | None = None
+    """Seconds to wait for a later start with the same `dedup`, which replaces the input and begins the wait anew."""
+    debounce_max: float | None = None
+    """Seconds after which it starts at the latest, however often it was replaced. Default: ten times `debounce`."""
+
+    def __post_init__(self) -> None:
+        if self.queue is None:
+            self._need_a_queue()
+        else:
+            check_text("a queue's name", self.queue)
+        for name in ("partition", "dedup"):
+            if getattr(self, name) is not None:
+                check_text(f"{name}=", getattr(self, name))
+        priority: object = self.priority
+        if not isinstance(priority, int) or abs(priority) > MAX_PRIORITY:
+            raise ConfigurationError(f"priority must be a whole number within ±{MAX_PRIORITY}, not {priority!r}")
+        if self.debounce is None:
+            if self.debounce_max is not None:
+                raise ConfigurationError("debounce_max= belongs to debounce=")
+        elif self.dedup is None or self.delay is not None:
+            raise ConfigurationError("debounce= needs dedup=, the key that says what replaces what, and no delay=")
+
+    def _need_a_queue(self) -> None:
+        given = [name for name in ("partition", "dedup", "debounce") if getattr(self, name) is not None]
+        given += ["priority"] if self.priority else []
+        if given:
+            raise ConfigurationError(f"{given[0]}= belongs to a workflow that is started with queue=")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,6 +161,9 @@ class Config:
     """Bytes of one recorded value."""
     on_new_version: OnNewVersion = "resume"
     """What becomes of workflows recorded under another version of their code, unless their decorator says it."""
+    serves: tuple[str, ...] | None = None
+    """The queues from which this worker takes workflows; None: all, (): none. Workflows without a queue it always
+    takes."""
 
     @property
     def isolate_from(self) -> int:
@@ -138,6 +177,8 @@ class Config:
                 "or healthy workers would be taken for dead"
             )
         check_on_new_version(self.on_new_version)
+        if isinstance(self.serves, str):
+            raise ConfigurationError(f"serves must be a tuple of queues' names: serves=({self.serves!r},)")
         for name in ("max_threads", "max_running", "crash_limit"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} must be at least 1, not {getattr(self, name)}")

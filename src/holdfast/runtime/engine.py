@@ -6,12 +6,13 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from holdfast.core.codec import Codec
 from holdfast.core.model import Claimed, Status
 from holdfast.core.options import Config
+from holdfast.core.queues import Queue
 from holdfast.core.replay import Journal, writers
 from holdfast.errors import ConfigurationError, PayloadError, StoreUnavailable
 from holdfast.runtime.clock import DatabaseClock
@@ -25,6 +26,7 @@ from holdfast.runtime.execution import Execution
 from holdfast.runtime.hub import Hub
 from holdfast.runtime.ids import Ids
 from holdfast.runtime.pace import Pace
+from holdfast.runtime.queues import Queues
 from holdfast.runtime.run import run
 from holdfast.runtime.signals import Signal
 from holdfast.runtime.threads import Loops, ThreadPool
@@ -55,6 +57,7 @@ class Engine:
         tracer: Tracer | None = None,
         databases: Mapping[str, Database] | None = None,
         extensions: dict[type[Any], Any] | None = None,
+        queues: Iterable[Queue] = (),
     ) -> None:
         self.store = store
         self.extensions = {} if extensions is None else extensions
@@ -74,6 +77,7 @@ class Engine:
         self.pool = ThreadPool(config.max_threads)
         self.loops = Loops()
         self.worker_id = self.ids.new()
+        self.queues = Queues(self, queues)
         self.on_news: Callable[[Committed], None] | None = None
         """Told of every commit that others should hear of; set by the notifier."""
         self.on_timer: Callable[[float], None] = _ignore

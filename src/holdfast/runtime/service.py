@@ -38,6 +38,7 @@ class Service:
             engine.open_databases()
             engine.clock.synchronise()
             engine.committer.start()
+            engine.queues.declare()
             if engine.store.dialect == "postgresql":
                 self._notifier = Notifier(engine.store)
                 self._notifier.start()

@@ -12,6 +12,7 @@ from holdfast.core.model import Fence, Kind, NewWorkflow, Outcome, Status, WaitO
 from holdfast.core.options import StartOptions
 from holdfast.core.replay import Journal, Operation
 from holdfast.errors import (
+    ConfigurationError,
     PayloadError,
     RecordedError,
     ResultTimeout,
@@ -21,6 +22,7 @@ from holdfast.errors import (
     WorkflowSetAside,
     WorkflowWasCancelled,
 )
+from holdfast.runtime import queues
 from holdfast.runtime.context import Frame, current
 from holdfast.runtime.definitions import WorkflowDefinition
 from holdfast.runtime.effects import Durable, Flow
@@ -49,22 +51,24 @@ def start(engine: Engine, call: Call, options: StartOptions) -> Flow[str]:
     """
     frame = current.get()
     if frame is None or frame.step is not None:
+        if options.queue is not None:
+            yield from engine.queues.check(options.queue)
         workflow_id = options.id or _new_id(engine, call, frame)
-        new = _new_workflow(engine, call, options, workflow_id, frame)
-        receipt: Receipt = yield Durable(engine.committer.submit(_creation(new)))
-        _launch(engine, call, new, receipt.results[0])
-        return workflow_id
+        new = new_workflow(engine, call, options, workflow_id, frame)
+        receipt: Receipt = yield Durable(engine.committer.submit(_creation(new, options)))
+        return launch(engine, call, new, receipt.results[0])
     execution = frame.execution
     operation, _ = execution.operation(Kind.START, call.definition.name, _digest(engine, call))
     recorded = execution.begin(operation)
     if recorded is not None:
         return str(execution.value(recorded, str))
+    yield from check_queue(execution, operation, options)
     workflow_id = options.id or child_id(execution.workflow_id, operation.step_id)
-    new = _new_workflow(engine, call, options, workflow_id, frame)
+    new = new_workflow(engine, call, options, workflow_id, frame)
     # The id is the same at every replay, so a crash between this commit and the checkpoint starts nothing twice.
-    (created,) = yield from execution.write(Create(workflow=new))
+    (created,) = yield from execution.write(queues.creation(new, options))
     try:
-        _launch(engine, call, new, created)
+        workflow_id = launch(engine, call, new, created)
     except WorkflowIdConflict as error:
         execution.record(operation, error=engine.codec.encode_error(error))
         raise
@@ -80,20 +84,22 @@ def call(engine: Engine, call: Call, options: StartOptions) -> Flow[Any]:
     frame = current.get()
     if frame is not None and frame.step is None:
         return (yield from _call_child(frame.execution, call, options))
+    if options.queue is not None:
+        yield from engine.queues.check(options.queue)
     workflow_id = options.id or _new_id(engine, call, frame)
-    new = _new_workflow(engine, call, options, workflow_id, frame)
+    new = new_workflow(engine, call, options, workflow_id, frame)
     if options.id is None and options.delay is None and frame is None and new.owner is not None:
         # Nobody else can know this id: its creation rides along to the first barrier.
         execution = _execution(engine, call, new)
         execution.ride(Create(workflow=new))
         ended = yield engine.inline(execution, call.args, call.kwargs)
     else:
-        receipt: Receipt = yield Durable(engine.committer.submit(_creation(new)))
+        receipt: Receipt = yield Durable(engine.committer.submit(_creation(new, options)))
         created: Created = receipt.results[0]
         if created.existing is None and new.owner is not None:
             ended = yield engine.inline(_execution(engine, call, new), call.args, call.kwargs)
         else:
-            _launch(engine, call, new, created)
+            workflow_id = launch(engine, call, new, created)
             ended = LEFT
     if ended.status is Status.SUCCEEDED:
         return ended.value
@@ -109,9 +115,10 @@ def _call_child(parent: Execution, call: Call, options: StartOptions) -> Flow[An
     recorded = parent.begin(operation)
     if recorded is not None:
         return parent.value(recorded, hint)
+    yield from check_queue(parent, operation, options)
     workflow_id = options.id or child_id(parent.workflow_id, operation.step_id)
-    new = _new_workflow(engine, call, options, workflow_id, frame)
-    ticket = parent.submit(Create(workflow=new))
+    new = new_workflow(engine, call, options, workflow_id, frame)
+    ticket = parent.submit(queues.creation(new, options))
     if ticket is None:
         raise RuntimeError("a unit with a write was not submitted")
     ended: Ended | None = None
@@ -125,7 +132,7 @@ def _call_child(parent: Execution, call: Call, options: StartOptions) -> Flow[An
         if created.existing is None and new.owner is not None:
             ended = yield engine.inline(_execution(engine, call, new), call.args, call.kwargs)
         else:
-            _launch(engine, call, new, created)
+            workflow_id = launch(engine, call, new, created)
     if ended is not None and ended.status is Status.SUCCEEDED:
         parent.record(operation, output=parent.encode(operation, ended.value, hint))
         return ended.value
@@ -236,12 +243,14 @@ def _digest(engine: Engine, call: Call) -> str:
     return engine.codec.digest(compared, call.kwargs)
 
 
-def _new_workflow(
+def new_workflow(
     engine: Engine, call: Call, options: StartOptions, workflow_id: str, frame: Frame | None
 ) -> NewWorkflow:
+    """Describe the workflow to be created. Raises `PayloadError`."""
     check_text("a workflow id", workflow_id)
     now = engine.clock.now()
-    here = options.delay is None and engine.takes_more()
+    here = options.delay is None and options.queue is None and engine.takes_more()
+    wait = options.delay if options.debounce is None else options.debounce
     try:
         text = engine.encode_call(call.definition, call.args, call.kwargs)
     except PayloadError as error:
@@ -262,15 +271,29 @@ def _new_workflow(
         created_at=now,
         owner=engine.worker_id if here else None,
         parent_id=frame.execution.workflow_id if frame is not None else None,
-        wake_at=now + options.delay if options.delay is not None else None,
+        wake_at=now + wait if wait is not None else None,
         deadline_at=now + options.timeout if options.timeout is not None else None,
         traceparent=engine.tracer.traceparent(),
+        queue=options.queue,
+        priority=options.priority,
+        partition=options.partition or "",
     )
 
 
-def _creation(new: NewWorkflow) -> Unit:
+def check_queue(execution: Execution, operation: Operation, options: StartOptions) -> Flow[None]:
+    """Raise `ConfigurationError`, which is recorded then, if a workflow starts another in a queue that is not known."""
+    if options.queue is None:
+        return
+    try:
+        yield from execution.engine.queues.check(options.queue)
+    except ConfigurationError as error:
+        execution.record(operation, error=execution.engine.codec.encode_error(error))
+        raise
+
+
+def _creation(new: NewWorkflow, options: StartOptions) -> Unit:
     fence = Fence(workflow_id=new.workflow_id, epoch=1) if new.owner is not None else None
-    return Unit(writes=(Create(workflow=new),), fence=fence)
+    return Unit(writes=(queues.creation(new, options),), fence=fence)
 
 
 def _execution(engine: Engine, call: Call, new: NewWorkflow) -> Execution:
@@ -286,19 +309,25 @@ def _execution(engine: Engine, call: Call, new: NewWorkflow) -> Execution:
     )
 
 
-def _launch(engine: Engine, call: Call, new: NewWorkflow, created: Created) -> None:
-    """Run what was created here, or check that what is there already is the same. Raises `WorkflowIdConflict`."""
+def launch(engine: Engine, call: Call, new: NewWorkflow, created: Created) -> str:
+    """Run what was created here, or check that what is there already is the same; return its id.
+
+    Raises `WorkflowIdConflict`.
+    """
     existing = created.existing
+    if new.wake_at is not None:
+        engine.on_timer(new.wake_at)
     if existing is None:
         if new.owner is not None:
             engine.run_in_background(_execution(engine, call, new), call.args, call.kwargs)
-        elif new.wake_at is not None:
-            engine.on_timer(new.wake_at)
-        return
+        return new.workflow_id
+    if existing.workflow_id != new.workflow_id:
+        return existing.workflow_id
     if existing.name != new.name or existing.input_digest != new.input_digest:
         raise WorkflowIdConflict(
             new.workflow_id, existing=f"{existing.name}({existing.input})", asked=f"{new.name}({new.input})"
         )
+    return new.workflow_id
 
 
-__all__ = ["Call", "call", "child_result", "result", "start"]
+__all__ = ["Call", "call", "check_queue", "child_result", "launch", "new_workflow", "result", "start"]

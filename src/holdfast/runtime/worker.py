@@ -13,6 +13,8 @@ from holdfast.store.writes import Claim, Receipt, Unit
 log = logging.getLogger("holdfast.worker")
 
 CLAIM_LIMIT = 200
+CLOCK_DOUBT = 0.05
+"""Seconds by which this process's idea of the database's clock may be off."""
 
 
 class Worker:
@@ -23,6 +25,7 @@ class Worker:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="holdfast-worker", daemon=True)
         self._next_due: float | None = None
+        self._queues_first = False
         self._reported: set[str | tuple[str, str]] = set()
         engine.on_timer = self._timer_set
 
@@ -44,10 +47,11 @@ class Worker:
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._engine.hub.work.clear()
+            since = self._engine.clock.now() - CLOCK_DOUBT
             try:
                 more = self._claim_and_dispatch()
                 if not more:
-                    self._look_ahead()
+                    self._look_ahead(since)
             except StoreUnavailable as error:
                 log.warning("waiting for the database: %s", error, extra={"action": "store_unavailable"})
                 more = False
@@ -63,10 +67,16 @@ class Worker:
             return config.poll
         return min(config.poll, max(self._next_due - now, 0.005))
 
-    def _look_ahead(self) -> None:
-        names, pinned = self._engine.definitions.workflow_names(), self._engine.pinned
-        self._next_due = self._engine.store.next_due(names, pinned)
-        for name, count in self._engine.store.count_unknown(names).items():
+    def _look_ahead(self, since: float) -> None:
+        """Find when to look again, and what nobody here can run. `since`: before the last claim."""
+        pinned = self._engine.pinned
+        names, serves = self._engine.definitions.workflow_names(), self._engine.config.serves
+        store = self._engine.store
+        times = [store.next_due(names, pinned)]
+        if serves != ():
+            times.append(store.next_due_in_queues(names, serves, after=since, pinned=pinned))
+        self._next_due = min((due for due in times if due is not None), default=None)
+        for name, count in store.count_unknown(names, serves).items():
             if name not in self._reported:
                 self._reported.add(name)
                 log.warning(
@@ -101,25 +111,39 @@ class Worker:
         """Claim once; tell whether there may be more at once."""
         engine = self._engine
         names = engine.definitions.workflow_names()
-        room = min(CLAIM_LIMIT, engine.config.max_running - len(engine.running))
-        room -= engine.pool.backlog
+        room = engine.config.max_running - len(engine.running) - engine.pool.backlog
         if room <= 0 or not names or engine.closing:
             return False
-        claim = Claim(
-            claim_id=engine.ids.new(),
-            worker_id=engine.worker_id,
-            names=names,
-            pinned=engine.pinned,
-            limit=room,
-            isolate_from=engine.config.isolate_from,
-        )
-        receipt: Receipt = engine.committer.submit(Unit(writes=(claim,))).wait()
-        taken: list[str] = receipt.results[0]
-        if not taken:
-            return False
-        for claimed in self._load(taken):
-            self._dispatch(claimed)
-        return len(taken) == room
+        for limit, queue_limit in self._shares(room):
+            claim = Claim(
+                claim_id=engine.ids.new(),
+                worker_id=engine.worker_id,
+                names=names,
+                pinned=engine.pinned,
+                limit=limit,
+                isolate_from=engine.config.isolate_from,
+                queues=engine.config.serves,
+                queue_limit=queue_limit,
+            )
+            receipt: Receipt = engine.committer.submit(Unit(writes=(claim,))).wait()
+            taken: list[str] = receipt.results[0]
+            for claimed in self._load(taken) if taken else ():
+                self._dispatch(claimed)
+            if taken:
+                return len(taken) >= min(share for share in (limit, queue_limit) if share)
+        return False
+
+    def _shares(self, room: int) -> list[tuple[int, int]]:
+        """Share what there is room for between workflows without and with a queue, so that neither keeps out the other.
+
+        The last single one goes to either in turn.
+        """
+        if self._engine.config.serves == ():
+            return [(min(CLAIM_LIMIT, room), 0)]
+        if room > 1:
+            return [(min(CLAIM_LIMIT, room - room // 2), min(CLAIM_LIMIT, room // 2))]
+        self._queues_first = not self._queues_first
+        return [(0, 1), (1, 0)] if self._queues_first else [(1, 0), (0, 1)]
 
     def _load(self, workflow_ids: list[str]) -> list[Claimed]:
         pause = 0.05

@@ -26,7 +26,7 @@ def claim(batch: Batch, _fence: Fence | None, write: Claim) -> Read:
         return list
     before = batch.run("taken_by_claim", worker_id=write.worker_id, claim_id=write.claim_id)
     taken = [workflow_id for (workflow_id,) in before]
-    if len(taken) >= write.limit:
+    if len(taken) >= write.limit + write.queue_limit:
         return lambda: taken
     opened = None
     if write.queue_limit and not taken:
@@ -37,7 +37,7 @@ def claim(batch: Batch, _fence: Fence | None, write: Claim) -> Read:
         "claim_workflows",
         now=batch.now,
         names=text_array(write.names),
-        limit=write.limit - len(taken),
+        limit=max(0, write.limit - len(taken)),
         suspects=write.suspects,
         isolate_from=write.isolate_from,
         worker_id=write.worker_id,
