@@ -16,6 +16,7 @@ from pathlib import Path
 from holdfast import (
     Config,
     Holdfast,
+    Queue,
     agather,
     asleep,
     connection,
@@ -245,6 +246,22 @@ def pays(name: str) -> str:
 @workflow
 def greets() -> str:
     return f"hello {recv('name')}"
+
+
+LIMITED = Queue("limited", concurrency=4, worker_concurrency=2)
+
+
+@step
+def be_busy(name: str) -> None:
+    """Say when it begins and ends, in this process."""
+    effect(f"begin {name} {os.getpid()} {time.time()}")
+    time.sleep(0.05)
+    effect(f"end {name} {os.getpid()} {time.time()}")
+
+
+@workflow
+def busy(name: str) -> None:
+    be_busy(name)
 
 
 @workflow
