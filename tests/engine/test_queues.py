@@ -50,24 +50,24 @@ def app(store_url: str) -> Iterator[Holdfast]:
 
 
 @workflow
-def notes(what: object) -> object:
+def notes_in_line(what: object) -> object:
     ran.append(what)
     return what
 
 
 @workflow
-async def anotes(what: object) -> object:
+async def anotes_in_line(what: object) -> object:
     ran.append(what)
     return what
 
 
 @workflow
-def waits(name: str) -> str:
+def waits_in_line(name: str) -> str:
     ran.append(name)
     return str(recv("go"))
 
 
-@pytest.mark.parametrize("function", [notes, anotes])
+@pytest.mark.parametrize("function", [notes_in_line, anotes_in_line])
 def test_what_is_started_in_a_queue_runs(app: Holdfast, function: Callable[[object], Any]) -> None:
     handle = options(queue="free").start(function, 1)
     assert handle.result(timeout=10) == 1
@@ -76,17 +76,17 @@ def test_what_is_started_in_a_queue_runs(app: Holdfast, function: Callable[[obje
 
 
 def test_a_call_waits_in_the_queue_and_gives_the_result(app: Holdfast) -> None:
-    assert options(queue="single").call(notes, 7) == 7
+    assert options(queue="single").call(notes_in_line, 7) == 7
 
 
 def test_a_place_that_becomes_free_is_given_to_the_next_at_once(app: Holdfast) -> None:
-    handles = [options(queue="single").start(notes, number) for number in range(10)]
+    handles = [options(queue="single").start(notes_in_line, number) for number in range(10)]
     assert [handle.result(timeout=10) for handle in handles] == list(range(10))
     assert ran == list(range(10))
 
 
 def test_a_workflow_that_leaves_memory_gives_up_its_place_and_comes_back(app: Holdfast) -> None:
-    first, second = (options(queue="single").start(waits, name) for name in ("one", "two"))
+    first, second = (options(queue="single").start(waits_in_line, name) for name in ("one", "two"))
     eventually(lambda: ran == ["one", "two"])
     eventually(lambda: second.status() is Status.SUSPENDED)
     send(first.id, "a", topic="go")
@@ -95,8 +95,8 @@ def test_a_workflow_that_leaves_memory_gives_up_its_place_and_comes_back(app: Ho
 
 
 def test_a_workflow_that_keeps_its_place_lets_nobody_in_while_it_waits(app: Holdfast) -> None:
-    first = options(queue="held").start(waits, "one")
-    second = options(queue="held").start(notes, "two")
+    first = options(queue="held").start(waits_in_line, "one")
+    second = options(queue="held").start(notes_in_line, "two")
     eventually(lambda: first.status() is Status.SUSPENDED)
     assert second.status() is Status.ENQUEUED
     send(first.id, "a", topic="go")
@@ -105,7 +105,7 @@ def test_a_workflow_that_keeps_its_place_lets_nobody_in_while_it_waits(app: Hold
 
 def test_a_rates_window_opens_by_a_timer(app: Holdfast) -> None:
     began = app.store.now()
-    handles = [options(queue="rated").start(notes, number) for number in range(5)]
+    handles = [options(queue="rated").start(notes_in_line, number) for number in range(5)]
     for handle in handles:
         handle.result(timeout=20)
     assert app.store.now() - began >= 1.2
@@ -113,13 +113,13 @@ def test_a_rates_window_opens_by_a_timer(app: Holdfast) -> None:
 
 def test_a_delayed_start_in_a_queue_runs_at_its_time(app: Holdfast) -> None:
     began = app.store.now()
-    assert options(queue="single", delay=0.3).start(notes, 1).result(timeout=10) == 1
+    assert options(queue="single", delay=0.3).start(notes_in_line, 1).result(timeout=10) == 1
     assert app.store.now() - began >= 0.3
 
 
 def test_smaller_priorities_run_first(app: Holdfast) -> None:
     app.pause_queue("single")
-    handles = [options(queue="single", priority=priority).start(notes, priority) for priority in (5, -1, 0)]
+    handles = [options(queue="single", priority=priority).start(notes_in_line, priority) for priority in (5, -1, 0)]
     assert [handle.status() for handle in handles] == [Status.ENQUEUED] * 3
     app.resume_queue("single")
     for handle in handles:
@@ -129,8 +129,8 @@ def test_smaller_priorities_run_first(app: Holdfast) -> None:
 
 def test_partitions_take_turns(app: Holdfast) -> None:
     app.pause_queue("single")
-    handles = [options(queue="single", partition="a").start(notes, f"a{number}") for number in range(3)]
-    handles += [options(queue="single", partition="b").start(notes, "b0")]
+    handles = [options(queue="single", partition="a").start(notes_in_line, f"a{number}") for number in range(3)]
+    handles += [options(queue="single", partition="b").start(notes_in_line, "b0")]
     app.resume_queue("single")
     for handle in handles:
         handle.result(timeout=10)
@@ -138,19 +138,19 @@ def test_partitions_take_turns(app: Holdfast) -> None:
 
 
 def test_a_second_start_with_a_live_key_gives_the_first_ones_handle(app: Holdfast) -> None:
-    first = options(queue="free", dedup="k").start(waits, "one")
-    second = options(queue="free", dedup="k").start(waits, "two")
+    first = options(queue="free", dedup="k").start(waits_in_line, "one")
+    second = options(queue="free", dedup="k").start(waits_in_line, "two")
     assert second.id == first.id
     send(first.id, "x", topic="go")
     assert second.result(timeout=10) == "x"
-    third = options(queue="free", dedup="k").start(notes, "three")
+    third = options(queue="free", dedup="k").start(notes_in_line, "three")
     assert third.id != first.id
     assert third.result(timeout=10) == "three"
     assert ran == ["one", "three"]
 
 
 def test_debounced_starts_run_once_with_the_last_input(app: Holdfast) -> None:
-    handles = [options(queue="free", dedup="k", debounce=0.3).start(notes, number) for number in range(5)]
+    handles = [options(queue="free", dedup="k", debounce=0.3).start(notes_in_line, number) for number in range(5)]
     assert len({handle.id for handle in handles}) == 1
     assert handles[0].result(timeout=10) == 4
     assert ran == [4]
@@ -158,27 +158,27 @@ def test_debounced_starts_run_once_with_the_last_input(app: Holdfast) -> None:
 
 def test_debouncing_ends_after_its_longest_wait(app: Holdfast) -> None:
     debounced = options(queue="free", dedup="k", debounce=60, debounce_max=0.3)
-    first = debounced.start(notes, 1)
-    debounced.start(notes, 2)
+    first = debounced.start(notes_in_line, 1)
+    debounced.start(notes_in_line, 2)
     assert first.result(timeout=10) == 2
 
 
 def test_many_are_started_in_one_commit_and_run_in_their_order(app: Holdfast) -> None:
     commits = app.engine.committer.commits
     app.pause_queue("single")
-    handles = options(queue="single").start_many(notes, [(number,) for number in range(5)] + [{"what": 5}])
+    handles = options(queue="single").start_many(notes_in_line, [(number,) for number in range(5)] + [{"what": 5}])
     assert app.engine.committer.commits - commits <= 4
     app.resume_queue("single")
     assert [handle.result(timeout=10) for handle in handles] == list(range(6))
     assert ran == list(range(6))
-    assert start_many(notes, []) == []
-    assert [handle.result(timeout=10) for handle in start_many(notes, [(1,), (2,)])] == [1, 2]
+    assert start_many(notes_in_line, []) == []
+    assert [handle.result(timeout=10) for handle in start_many(notes_in_line, [(1,), (2,)])] == [1, 2]
 
 
 def test_many_started_by_a_workflow_are_started_once(app: Holdfast) -> None:
     @workflow
     def fans_out() -> list[str]:
-        handles = options(queue="free").start_many(notes, [(number,) for number in range(3)])
+        handles = options(queue="free").start_many(notes_in_line, [(number,) for number in range(3)])
         recv("go")
         return [handle.id for handle in handles]
 
@@ -193,20 +193,20 @@ def test_many_started_by_a_workflow_are_started_once(app: Holdfast) -> None:
 def test_a_workflow_starts_and_calls_children_in_queues(app: Holdfast) -> None:
     @workflow
     def parent() -> list[object]:
-        started = options(queue="single", dedup="k").start(notes, 1)
-        again = options(queue="single", dedup="k").start(notes, 1)
-        return [started.id == again.id or started.result(), options(queue="single").call(notes, 2)]
+        started = options(queue="single", dedup="k").start(notes_in_line, 1)
+        again = options(queue="single", dedup="k").start(notes_in_line, 1)
+        return [started.id == again.id or started.result(), options(queue="single").call(notes_in_line, 2)]
 
     assert app.start(parent).result(timeout=10) in ([True, 2], [1, 2])
 
 
 def test_a_cancelled_one_in_line_never_runs(app: Holdfast) -> None:
     app.pause_queue("free")
-    handle = options(queue="free").start(notes, 1)
+    handle = options(queue="free").start(notes_in_line, 1)
     handle.cancel()
     assert handle.status() is Status.CANCELLED
     app.resume_queue("free")
-    options(queue="free").start(notes, 2).result(timeout=10)
+    options(queue="free").start(notes_in_line, 2).result(timeout=10)
     assert ran == [2]
 
 
@@ -232,9 +232,9 @@ def test_limits_are_changed_while_it_runs(app: Holdfast) -> None:
 
 def test_a_worker_serves_the_queues_it_is_told_to(store_url: str) -> None:
     with Holdfast(store_url, config=replace(QUICK, serves=("free",)), queues=QUEUES) as app:
-        other = options(queue="single").start(notes, 1)
-        assert options(queue="free").start(notes, 2).result(timeout=10) == 2
-        assert app.start(notes, 3).result(timeout=10) == 3
+        other = options(queue="single").start(notes_in_line, 1)
+        assert options(queue="free").start(notes_in_line, 2).result(timeout=10) == 2
+        assert app.start(notes_in_line, 3).result(timeout=10) == 3
         assert other.status() is Status.ENQUEUED
     with Holdfast(store_url, config=QUICK) as app:
         assert app.retrieve(other.id).result(timeout=10) == 1
@@ -242,7 +242,7 @@ def test_a_worker_serves_the_queues_it_is_told_to(store_url: str) -> None:
 
 def test_what_waits_in_a_queue_survives_a_restart(store_url: str) -> None:
     with Holdfast(store_url, config=replace(QUICK, serves=()), queues=QUEUES):
-        handles = [options(queue="single").start(notes, number) for number in range(3)]
+        handles = [options(queue="single").start(notes_in_line, number) for number in range(3)]
     assert ran == []
     with Holdfast(store_url, config=QUICK) as app:
         assert [app.retrieve(handle.id).result(timeout=10) for handle in handles] == [0, 1, 2]
@@ -250,15 +250,15 @@ def test_what_waits_in_a_queue_survives_a_restart(store_url: str) -> None:
 
 def test_a_worker_with_one_place_serves_both_kinds(store_url: str) -> None:
     with Holdfast(store_url, config=replace(NEVER_POLLS, max_running=1), queues=QUEUES) as app:
-        handles = [options(queue="free").start(notes, number) for number in range(4)]
-        handles += [app.options(delay=0).start(notes, number) for number in range(4)]
+        handles = [options(queue="free").start(notes_in_line, number) for number in range(4)]
+        handles += [app.options(delay=0).start(notes_in_line, number) for number in range(4)]
         for handle in handles:
             handle.result(timeout=20)
 
 
 def test_an_unknown_queue_is_an_error_that_names_those_declared(app: Holdfast) -> None:
     with pytest.raises(ConfigurationError, match=r"'fre'.*'free', 'held', 'rated', 'single'"):
-        options(queue="fre").start(notes, 1)
+        options(queue="fre").start(notes_in_line, 1)
     with pytest.raises(ConfigurationError, match="'fre'"):
         app.pause_queue("fre")
     with pytest.raises(ConfigurationError, match="'fre'"):
@@ -267,7 +267,7 @@ def test_an_unknown_queue_is_an_error_that_names_those_declared(app: Holdfast) -
     @workflow
     def starts_wrongly() -> str:
         try:
-            options(queue="fre").start(notes, 1)
+            options(queue="fre").start(notes_in_line, 1)
         except ConfigurationError:
             return "told"
         return "started"
@@ -299,11 +299,11 @@ def test_options_that_do_not_go_together_are_refused(given: dict[str, Any]) -> N
 
 def test_starting_many_takes_neither_id_nor_key_nor_bare_values(app: Holdfast) -> None:
     with pytest.raises(UsageError, match="id="):
-        options(id="one").start_many(notes, [(1,)])
+        options(id="one").start_many(notes_in_line, [(1,)])
     with pytest.raises(UsageError, match="dedup="):
-        options(queue="free", dedup="k").start_many(notes, [(1,)])
+        options(queue="free", dedup="k").start_many(notes_in_line, [(1,)])
     with pytest.raises(UsageError, match=r"\(1,\)"):
-        start_many(notes, [1])
+        start_many(notes_in_line, [1])
 
 
 def test_serves_is_no_text() -> None:
@@ -317,11 +317,11 @@ async def test_the_async_twins_do_the_same(store_url: str) -> None:
         with pytest.raises(BlockingCallOnEventLoop):
             app.pause_queue("free")
         with pytest.raises(BlockingCallOnEventLoop):
-            start_many(anotes, [(1,)])
-        handles = await options(queue="free").astart_many(anotes, [(1,), (2,)])
-        one = await options(queue="free", dedup="k").astart(anotes, 3)
+            start_many(anotes_in_line, [(1,)])
+        handles = await options(queue="free").astart_many(anotes_in_line, [(1,), (2,)])
+        one = await options(queue="free", dedup="k").astart(anotes_in_line, 3)
         assert [await handle.astatus() for handle in handles] == [Status.ENQUEUED] * 2
         await app.aresume_queue("free")
         await app.achange_queue(Queue("free", concurrency=1))
         assert [await handle for handle in [*handles, one]] == [1, 2, 3]
-        assert [await handle for handle in await astart_many(anotes, [(4,)])] == [4]
+        assert [await handle for handle in await astart_many(anotes_in_line, [(4,)])] == [4]
