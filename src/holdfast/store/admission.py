@@ -140,6 +140,7 @@ class _Line:
             queue=self._queue.name,
             now=self._now,
             names=self._names,
+            isolate_from=self._claim.isolate_from,
             without=self._gate.texts(self._room.without_places()),
             **values,
         )

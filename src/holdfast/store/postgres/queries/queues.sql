@@ -155,7 +155,7 @@ SELECT id, partition_key FROM (
     (
         SELECT id, partition_key, wake_at FROM {schema}.workflows
         WHERE queue = %(queue)s AND status = 'enqueued' AND queue IS NOT NULL AND stage IS NULL
-            AND wake_at <= %(now)s AND crashes = 0 AND name = ANY(%(names)s::text[])
+            AND wake_at <= %(now)s AND crashes < %(isolate_from)s AND name = ANY(%(names)s::text[])
             AND partition_key <> ALL(%(without)s::text[])
         ORDER BY wake_at, id LIMIT %(limit)s
     )
@@ -173,7 +173,7 @@ ORDER BY wake_at, id LIMIT %(limit)s;
 -- name: returning_suspect
 SELECT id, partition_key FROM {schema}.workflows
 WHERE queue = %(queue)s AND status = 'enqueued' AND queue IS NOT NULL AND stage IS NULL
-    AND wake_at <= %(now)s AND crashes > 0 AND name = ANY(%(names)s::text[])
+    AND wake_at <= %(now)s AND crashes >= %(isolate_from)s AND name = ANY(%(names)s::text[])
     AND partition_key <> ALL(%(without)s::text[])
 ORDER BY wake_at, id LIMIT 1;
 

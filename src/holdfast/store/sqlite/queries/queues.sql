@@ -146,7 +146,7 @@ SELECT id, partition_key FROM (
     SELECT * FROM (
         SELECT id, partition_key, wake_at FROM holdfast_workflows
         WHERE queue = :queue AND status = 'enqueued' AND queue IS NOT NULL AND stage IS NULL
-            AND wake_at <= :now AND crashes = 0 AND name IN (SELECT value FROM json_each(:names))
+            AND wake_at <= :now AND crashes < :isolate_from AND name IN (SELECT value FROM json_each(:names))
             AND partition_key NOT IN (SELECT value FROM json_each(:without))
         ORDER BY wake_at, id LIMIT :limit
     )
@@ -164,7 +164,7 @@ ORDER BY wake_at, id LIMIT :limit;
 -- name: returning_suspect
 SELECT id, partition_key FROM holdfast_workflows
 WHERE queue = :queue AND status = 'enqueued' AND queue IS NOT NULL AND stage IS NULL
-    AND wake_at <= :now AND crashes > 0 AND name IN (SELECT value FROM json_each(:names))
+    AND wake_at <= :now AND crashes >= :isolate_from AND name IN (SELECT value FROM json_each(:names))
     AND partition_key NOT IN (SELECT value FROM json_each(:without))
 ORDER BY wake_at, id LIMIT 1;
 
