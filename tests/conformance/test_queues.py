@@ -326,6 +326,18 @@ def test_unknown_names_keep_nobody_waiting(bench: Bench) -> None:
     assert bench.store.count_unknown(["refund"], ["elsewhere"]) == {}
 
 
+def test_a_pinned_one_is_left_in_line_for_a_worker_with_its_version(bench: Bench) -> None:
+    declare(bench, concurrency=2)
+    enqueue(bench, "old", "older", version="1")
+    enqueue(bench, "new", version="2")
+    assert bench.store.count_other_versions([("refund", "2")]) == {("refund", "1"): 2}
+    assert let_in(bench, pinned=(("refund", "2"),)) == ["new"]
+    bench.write(Release(), fence=fence(bench, "new"))
+    assert let_in(bench, pinned=(("refund", "1"),), queue_limit=1) == ["old"]
+    assert let_in(bench, pinned=(("refund", "2"),)) == ["new"]
+    assert let_in(bench, pinned=(("refund", "1"),)) == []
+
+
 def keyed(bench: Bench, workflow_id: str, key: str = "k", until: float | None = None, **fields: Any) -> str:
     """Create with a key; return whose handle one gets."""
     asked = new(workflow_id, owner=None, queue="mail", **fields)

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from holdfast.core.admission import Candidate, Load, PartitionLoad, Room
 from holdfast.core.queues import Queue
-from holdfast.store.rows import queue_of
+from holdfast.store.rows import pinned_values, queue_of
 from holdfast.store.writes import Claim
 
 DELAYED_AT_ONCE = 1000
@@ -86,7 +86,7 @@ class _Line:
     ) -> None:
         self._gate, self._claim, self._queue, self._now = gate, claim, queue, now
         self._turn, self._paused = turn, paused
-        self._names = gate.texts(claim.names)
+        self._known = {"names": gate.texts(claim.names), **pinned_values(claim.pinned, gate.texts)}
         self._room = Room(queue, load, self._partition_loads())
         self._seen_suspect = not claim.suspects
         if not paused:
@@ -139,9 +139,9 @@ class _Line:
             query,
             queue=self._queue.name,
             now=self._now,
-            names=self._names,
             isolate_from=self._claim.isolate_from,
             without=self._gate.texts(self._room.without_places()),
+            **self._known,
             **values,
         )
         return [(workflow_id, partition) for workflow_id, partition in found]
@@ -189,8 +189,8 @@ class _Line:
             "heads_of_lines",
             queue=self._queue.name,
             partitions=self._gate.texts(partitions),
-            names=self._names,
             limit=depth,
+            **self._known,
         )
         return [(workflow_id, partition) for workflow_id, partition in found]
 

@@ -156,7 +156,14 @@ class Store(Protocol):
     def queue_names(self) -> list[str]:
         """Read the names of all queues."""
 
-    def next_due_in_queues(self, names: Sequence[str], queues: Sequence[str] | None, *, after: float) -> float | None:
+    def next_due_in_queues(
+        self,
+        names: Sequence[str],
+        queues: Sequence[str] | None,
+        *,
+        after: float,
+        pinned: Sequence[tuple[str, str]] = (),
+    ) -> float | None:
         """Tell the next time later than `after` at which some of these queues (None: all) may have more to give.
 
         None if there is none. What is due already and waits for a place is not counted: whoever frees one tells.

@@ -20,8 +20,16 @@ class QueueReads(ReadingStore):
         """Read the names of all queues."""
         return [name for (name,) in self._read("queue_names")]
 
-    def next_due_in_queues(self, names: Sequence[str], queues: Sequence[str] | None, *, after: float) -> float | None:
+    def next_due_in_queues(
+        self,
+        names: Sequence[str],
+        queues: Sequence[str] | None,
+        *,
+        after: float,
+        pinned: Sequence[tuple[str, str]] = (),
+    ) -> float | None:
         """Tell when a queue has more to give than before."""
         wanted = None if queues is None else self._texts(queues)
-        [(due,)] = self._read("next_due_in_queues", names=self._texts(names), queues=wanted, after=after)
+        known = {"names": self._texts(names), **rows.pinned_values(pinned, self._texts)}
+        [(due,)] = self._read("next_due_in_queues", queues=wanted, after=after, **known)
         return None if due is None else float(due)

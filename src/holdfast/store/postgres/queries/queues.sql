@@ -156,6 +156,9 @@ SELECT id, partition_key FROM (
         SELECT id, partition_key, wake_at FROM {schema}.workflows
         WHERE queue = %(queue)s AND status = 'enqueued' AND queue IS NOT NULL AND stage IS NULL
             AND wake_at <= %(now)s AND crashes < %(isolate_from)s AND name = ANY(%(names)s::text[])
+            AND (name <> ALL(%(pinned_names)s::text[]) OR name || chr(10) || (
+                SELECT i.version FROM {schema}.workflow_info AS i WHERE i.id = workflows.id
+            ) = ANY(%(pinned)s::text[]))
             AND partition_key <> ALL(%(without)s::text[])
         ORDER BY wake_at, id LIMIT %(limit)s
     )
@@ -164,6 +167,9 @@ SELECT id, partition_key FROM (
         SELECT id, partition_key, wake_at FROM {schema}.workflows
         WHERE queue = %(queue)s AND status = 'suspended' AND queue IS NOT NULL
             AND wake_at <= %(now)s AND name = ANY(%(names)s::text[])
+            AND (name <> ALL(%(pinned_names)s::text[]) OR name || chr(10) || (
+                SELECT i.version FROM {schema}.workflow_info AS i WHERE i.id = workflows.id
+            ) = ANY(%(pinned)s::text[]))
             AND partition_key <> ALL(%(without)s::text[])
         ORDER BY wake_at LIMIT %(limit)s
     )
@@ -174,6 +180,9 @@ ORDER BY wake_at, id LIMIT %(limit)s;
 SELECT id, partition_key FROM {schema}.workflows
 WHERE queue = %(queue)s AND status = 'enqueued' AND queue IS NOT NULL AND stage IS NULL
     AND wake_at <= %(now)s AND crashes >= %(isolate_from)s AND name = ANY(%(names)s::text[])
+    AND (name <> ALL(%(pinned_names)s::text[]) OR name || chr(10) || (
+        SELECT i.version FROM {schema}.workflow_info AS i WHERE i.id = workflows.id
+    ) = ANY(%(pinned)s::text[]))
     AND partition_key <> ALL(%(without)s::text[])
 ORDER BY wake_at, id LIMIT 1;
 
@@ -205,6 +214,9 @@ CROSS JOIN LATERAL (
     SELECT w.id, w.partition_key, w.priority, w.wake_at FROM {schema}.workflows AS w
     WHERE w.queue = %(queue)s AND w.partition_key = k.key COLLATE "C" AND w.stage = 'line' AND w.status = 'enqueued'
         AND w.name = ANY(%(names)s::text[])
+        AND (w.name <> ALL(%(pinned_names)s::text[]) OR w.name || chr(10) || (
+            SELECT i.version FROM {schema}.workflow_info AS i WHERE i.id = w.id
+        ) = ANY(%(pinned)s::text[]))
     ORDER BY w.priority, w.wake_at, w.id LIMIT %(limit)s
 ) AS l
 ORDER BY k.place, l.priority, l.wake_at, l.id;
@@ -246,6 +258,9 @@ SELECT min(at) FROM (
         SELECT w.wake_at FROM {schema}.workflows AS w
         WHERE w.queue = q.name AND w.status = 'suspended' AND w.queue IS NOT NULL
             AND w.wake_at > %(after)s::float8 AND w.name = ANY(%(names)s::text[])
+            AND (w.name <> ALL(%(pinned_names)s::text[]) OR w.name || chr(10) || (
+                SELECT i.version FROM {schema}.workflow_info AS i WHERE i.id = w.id
+            ) = ANY(%(pinned)s::text[]))
         ORDER BY w.wake_at LIMIT 1
     ) AS at
     FROM {schema}.queues AS q
@@ -255,6 +270,9 @@ SELECT min(at) FROM (
         SELECT w.wake_at FROM {schema}.workflows AS w
         WHERE w.queue = q.name AND w.stage = 'delayed' AND w.status = 'enqueued'
             AND w.wake_at > %(after)s::float8 AND w.name = ANY(%(names)s::text[])
+            AND (w.name <> ALL(%(pinned_names)s::text[]) OR w.name || chr(10) || (
+                SELECT i.version FROM {schema}.workflow_info AS i WHERE i.id = w.id
+            ) = ANY(%(pinned)s::text[]))
         ORDER BY w.wake_at LIMIT 1
     )
     FROM {schema}.queues AS q

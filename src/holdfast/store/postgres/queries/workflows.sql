@@ -175,8 +175,8 @@ SELECT id FROM {schema}.workflows
 WHERE status = 'running' AND owner = %(worker_id)s AND claim_id = %(claim_id)s;
 
 -- name: claim_workflows
--- Without what is in queues. Each part is one range of a partial index, oldest first. Rows that another worker is claiming at this moment are
--- passed over, not waited for. A worker runs one suspect at a time, noted in its row. The version is looked up for
+-- Without what is in queues. Each part is one range of a partial index, oldest first. Rows that another worker is
+-- claiming at this moment are passed over, not waited for. A worker runs one suspect at a time, noted in its row. The version is looked up for
 -- pinned names only, here and below: such workflows are for workers that have their version's code.
 WITH enqueued AS (
     SELECT id, wake_at, crashes FROM {schema}.workflows
@@ -333,7 +333,8 @@ LEFT JOIN {schema}.reports AS r ON r.id = w.id
 WHERE w.id = ANY(%(workflow_ids)s::text[]) AND w.status IN ('succeeded', 'failed', 'cancelled', 'blocked', 'dead');
 
 -- name: next_due
--- Without queues. Suspended ones with a time, and delayed ones that have not begun; what is enqueued and due is not waited for.
+-- Without queues. Suspended ones with a time, and delayed ones that have not begun; what is enqueued and due is not
+-- waited for.
 SELECT min(wake_at) FROM (
     SELECT min(wake_at) AS wake_at FROM {schema}.workflows
     WHERE status = 'suspended' AND wake_at IS NOT NULL AND queue IS NULL AND name = ANY(%(names)s::text[])
@@ -370,9 +371,13 @@ GROUP BY name;
 
 -- name: count_other_versions
 SELECT w.name, i.version, count(*)
-FROM {schema}.workflows AS w
+FROM (
+    SELECT id, name FROM {schema}.workflows WHERE status = 'enqueued' AND queue IS NULL
+    UNION ALL
+    (SELECT id, name FROM {schema}.workflows WHERE stage = 'line' AND status = 'enqueued' LIMIT 1000)
+) AS w
 JOIN {schema}.workflow_info AS i ON i.id = w.id
-WHERE w.status = 'enqueued' AND w.name = ANY(%(pinned_names)s::text[])
+WHERE w.name = ANY(%(pinned_names)s::text[])
     AND w.name || chr(10) || i.version <> ALL(%(pinned)s::text[])
 GROUP BY w.name, i.version;
 

@@ -147,6 +147,9 @@ SELECT id, partition_key FROM (
         SELECT id, partition_key, wake_at FROM holdfast_workflows
         WHERE queue = :queue AND status = 'enqueued' AND queue IS NOT NULL AND stage IS NULL
             AND wake_at <= :now AND crashes < :isolate_from AND name IN (SELECT value FROM json_each(:names))
+            AND (name NOT IN (SELECT value FROM json_each(:pinned_names)) OR name || char(10) || (
+                SELECT i.version FROM holdfast_workflow_info AS i WHERE i.id = holdfast_workflows.id
+            ) IN (SELECT value FROM json_each(:pinned)))
             AND partition_key NOT IN (SELECT value FROM json_each(:without))
         ORDER BY wake_at, id LIMIT :limit
     )
@@ -155,6 +158,9 @@ SELECT id, partition_key FROM (
         SELECT id, partition_key, wake_at FROM holdfast_workflows
         WHERE queue = :queue AND status = 'suspended' AND queue IS NOT NULL
             AND wake_at <= :now AND name IN (SELECT value FROM json_each(:names))
+            AND (name NOT IN (SELECT value FROM json_each(:pinned_names)) OR name || char(10) || (
+                SELECT i.version FROM holdfast_workflow_info AS i WHERE i.id = holdfast_workflows.id
+            ) IN (SELECT value FROM json_each(:pinned)))
             AND partition_key NOT IN (SELECT value FROM json_each(:without))
         ORDER BY wake_at LIMIT :limit
     )
@@ -165,6 +171,9 @@ ORDER BY wake_at, id LIMIT :limit;
 SELECT id, partition_key FROM holdfast_workflows
 WHERE queue = :queue AND status = 'enqueued' AND queue IS NOT NULL AND stage IS NULL
     AND wake_at <= :now AND crashes >= :isolate_from AND name IN (SELECT value FROM json_each(:names))
+    AND (name NOT IN (SELECT value FROM json_each(:pinned_names)) OR name || char(10) || (
+        SELECT i.version FROM holdfast_workflow_info AS i WHERE i.id = holdfast_workflows.id
+    ) IN (SELECT value FROM json_each(:pinned)))
     AND partition_key NOT IN (SELECT value FROM json_each(:without))
 ORDER BY wake_at, id LIMIT 1;
 
@@ -197,6 +206,9 @@ WHERE w.id IN (
     SELECT l.id FROM holdfast_workflows AS l
     WHERE l.queue = :queue AND l.partition_key = k.value AND l.stage = 'line' AND l.status = 'enqueued'
         AND l.name IN (SELECT value FROM json_each(:names))
+        AND (l.name NOT IN (SELECT value FROM json_each(:pinned_names)) OR l.name || char(10) || (
+            SELECT i.version FROM holdfast_workflow_info AS i WHERE i.id = l.id
+        ) IN (SELECT value FROM json_each(:pinned)))
     ORDER BY l.priority, l.wake_at, l.id LIMIT :limit
 )
 ORDER BY k.key, w.priority, w.wake_at, w.id;
@@ -226,6 +238,9 @@ SELECT min(at) FROM (
         SELECT w.wake_at FROM holdfast_workflows AS w
         WHERE w.queue = q.name AND w.status = 'suspended' AND w.queue IS NOT NULL
             AND w.wake_at > :after AND w.name IN (SELECT value FROM json_each(:names))
+            AND (w.name NOT IN (SELECT value FROM json_each(:pinned_names)) OR w.name || char(10) || (
+                SELECT i.version FROM holdfast_workflow_info AS i WHERE i.id = w.id
+            ) IN (SELECT value FROM json_each(:pinned)))
         ORDER BY w.wake_at LIMIT 1
     ) AS at
     FROM holdfast_queues AS q
@@ -235,6 +250,9 @@ SELECT min(at) FROM (
         SELECT w.wake_at FROM holdfast_workflows AS w
         WHERE w.queue = q.name AND w.stage = 'delayed' AND w.status = 'enqueued'
             AND w.wake_at > :after AND w.name IN (SELECT value FROM json_each(:names))
+            AND (w.name NOT IN (SELECT value FROM json_each(:pinned_names)) OR w.name || char(10) || (
+                SELECT i.version FROM holdfast_workflow_info AS i WHERE i.id = w.id
+            ) IN (SELECT value FROM json_each(:pinned)))
         ORDER BY w.wake_at LIMIT 1
     )
     FROM holdfast_queues AS q

@@ -61,8 +61,8 @@ RETURNING id;
 SELECT id FROM holdfast_workflows WHERE status = 'running' AND owner = :worker_id AND claim_id = :claim_id;
 
 -- name: due_workflows
--- Without suspects, and what is in queues. Each half is one range of a partial index, oldest first. The version is looked up for pinned names
--- only, here and below: such workflows are for workers that have their version's code.
+-- Without suspects, and what is in queues. Each half is one range of a partial index, oldest first. The version is
+-- looked up for pinned names only, here and below: such workflows are for workers that have their version's code.
 SELECT id, wake_at FROM (
     SELECT id, wake_at FROM holdfast_workflows
     WHERE status = 'enqueued' AND queue IS NULL AND wake_at <= :now AND crashes < :isolate_from
@@ -177,7 +177,8 @@ LEFT JOIN holdfast_reports AS r ON r.id = w.id
 WHERE w.status IN ('succeeded', 'failed', 'cancelled', 'blocked', 'dead');
 
 -- name: next_due
--- Without queues. Suspended ones with a time, and delayed ones that have not begun; what is enqueued and due is not waited for.
+-- Without queues. Suspended ones with a time, and delayed ones that have not begun; what is enqueued and due is not
+-- waited for.
 SELECT min(wake_at) FROM (
     SELECT wake_at FROM (
         SELECT wake_at FROM holdfast_workflows
@@ -215,11 +216,15 @@ WHERE name NOT IN (SELECT value FROM json_each(:names))
 GROUP BY name;
 
 -- name: count_other_versions
--- The index of what is enqueued is read, as for unknown names.
+-- The index of what is enqueued is read, as for unknown names, and a sample of what is in line.
 SELECT w.name, i.version, count(*)
-FROM holdfast_workflows AS w
+FROM (
+    SELECT id, name FROM holdfast_workflows WHERE status = 'enqueued' AND queue IS NULL
+    UNION ALL
+    SELECT * FROM (SELECT id, name FROM holdfast_workflows WHERE stage = 'line' AND status = 'enqueued' LIMIT 1000)
+) AS w
 CROSS JOIN holdfast_workflow_info AS i ON i.id = w.id
-WHERE w.status = 'enqueued' AND w.name IN (SELECT value FROM json_each(:pinned_names))
+WHERE w.name IN (SELECT value FROM json_each(:pinned_names))
   AND w.name || char(10) || i.version NOT IN (SELECT value FROM json_each(:pinned))
 GROUP BY w.name, i.version;
 
