@@ -25,8 +25,8 @@ from holdfast.core.model import (
     WorkflowFilter,
     WorkflowRecord,
 )
-from holdfast.core.schedule import ScheduleRecord
 from holdfast.core.queues import QueueState
+from holdfast.core.schedule import ScheduleRecord
 from holdfast.store.writes import Committed, Unit
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from holdfast.store.postgres import approvals, exchanges, lifecycle, queues, recovery, schedules
 from holdfast.store.postgres.commit import Handler
-from holdfast.store.schedule_writes import AdvanceSchedule, PauseSchedule, PutSchedule, RemoveSchedule
 from holdfast.store.queue_writes import ChangeQueue, CreateKeyed, DeclareQueue, PauseQueue
+from holdfast.store.schedule_writes import AdvanceSchedule, PauseSchedule, PutSchedule, RemoveSchedule
 from holdfast.store.writes import (
     AddLink,
     Append,

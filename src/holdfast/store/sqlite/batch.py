@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from holdfast.core.model import Fence
-from holdfast.store.sqlite import approvals, exchanges, lifecycle, queues, recovery, schedules
-from holdfast.store.schedule_writes import AdvanceSchedule, PauseSchedule, PutSchedule, RemoveSchedule
 from holdfast.store.queue_writes import ChangeQueue, CreateKeyed, DeclareQueue, PauseQueue
+from holdfast.store.schedule_writes import AdvanceSchedule, PauseSchedule, PutSchedule, RemoveSchedule
+from holdfast.store.sqlite import approvals, exchanges, lifecycle, queues, recovery, schedules
 from holdfast.store.sqlite.ledger import ENQUEUED, RUNNING, SUSPENDED, Ledger, State
 from holdfast.store.writes import (
     AddLink,
