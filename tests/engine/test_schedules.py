@@ -16,6 +16,7 @@ from holdfast import (
     Handle,
     Holdfast,
     Overlap,
+    Queue,
     ScheduleFields,
     Status,
     Tick,
@@ -79,7 +80,7 @@ def make(store_url: str, clock: Clock) -> Callable[[], Holdfast]:
     """Make an application on the test's database and clock."""
 
     def make_one() -> Holdfast:
-        app = Holdfast(store_url, config=QUICK)
+        app = Holdfast(store_url, config=QUICK, queues=[Queue("mail")])
         app.store._clock = clock  # type: ignore[attr-defined]
         return app
 
@@ -317,6 +318,18 @@ def test_queue_and_priority_are_handed_on(app: Holdfast, clock: Clock) -> None:
     eventually(lambda: ids(app, "mine"))
     found = app.get_workflow("mine@2026-03-02T13:00:00Z")
     assert (found.queue, found.priority) == ("mail", 7)
+    assert app.retrieve(found.workflow_id).result(timeout=10) is None
+
+
+def test_a_queue_that_nobody_declared_is_an_error(app: Holdfast, make: Callable[[], Holdfast]) -> None:
+    with pytest.raises(ConfigurationError, match="'post'"):
+        app.schedules.create("mine", nothing_asked, every=3600, queue="post")
+    app.schedules.create("mine", nothing_asked, every=3600)
+    with pytest.raises(ConfigurationError, match="'post'"):
+        app.schedules.change("mine", queue="post")
+    schedule(every=60, queue="post")(nothing_asked)
+    with pytest.raises(ConfigurationError, match="'post'"):
+        make().launch()
 
 
 # Ticks

@@ -93,6 +93,7 @@ class Schedules:
         definition = _definition(function)
         if (instance := getattr(function, "__self__", None)) is not None:
             fields = {**fields, "args": (instance, *fields.get("args", ()))}
+        yield from self._check_queue(fields)
         row = schedule_row(self._engine, request(name, definition, cron, fields))
         if (yield from self._write(PutSchedule(schedule=row, mode=Put.CREATE))) is PutResult.CONFLICT:
             raise ScheduleConflict(name)
@@ -112,6 +113,7 @@ class Schedules:
 
     def _change(self, name: str, cron: str | None, fields: ScheduleFields) -> Flow[ScheduleRecord]:
         engine = self._engine
+        yield from self._check_queue(fields)
         found = yield from self._get(name)
         timing = _changed_timing(found.timing, cron, fields)
         changed = replace(
@@ -126,6 +128,12 @@ class Schedules:
         if (yield from self._write(PutSchedule(schedule=changed, mode=Put.CHANGE))) is PutResult.UNKNOWN:
             raise ScheduleNotFound(name)
         return (yield from self._get(name))
+
+    def _check_queue(self, fields: ScheduleFields) -> Flow[None]:
+        """Raise `ConfigurationError` for a queue that nobody declared: what is started there would wait for ever."""
+        queue = fields.get("queue")
+        if queue is not None:
+            yield from self._engine.queues.check(queue)
 
     def _changed_arguments(self, found: ScheduleRecord, fields: ScheduleFields) -> dict[str, Any]:
         definition = self._engine.definitions.workflow(found.workflow)

@@ -33,6 +33,12 @@ class Queues:
         if self._declared:
             writes = tuple(DeclareQueue(queue=queue) for queue in self._declared)
             self._engine.committer.submit(Unit(writes=writes)).wait()
+        self._known.update(self._engine.store.queue_names())
+
+    def require(self, name: str) -> None:
+        """Raise `ConfigurationError` if a queue was declared neither here nor by another program before."""
+        if name not in self._known:
+            raise self._unknown(name)
 
     def check(self, name: str) -> Flow[None]:
         """Raise `ConfigurationError` if no program has declared such a queue."""

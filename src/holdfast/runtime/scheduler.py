@@ -46,6 +46,9 @@ class Scheduler:
     def declare(self) -> None:
         """Write the schedules that the code declares. Raises `ConfigurationError`."""
         engine = self._engine
+        for asked in engine.definitions.schedules():
+            if asked.queue is not None:
+                engine.queues.require(asked.queue)
         declared = {asked.name: schedule_row(engine, asked) for asked in engine.definitions.schedules()}
         tickets = [
             engine.committer.submit(Unit(writes=(PutSchedule(schedule=row, mode=Put.DECLARE),)))
