@@ -1,3 +1,5 @@
+-- compatible: from 4
+-- An older library would let in from queues without regard to their limits.
 -- Queues' names compare in the server's own order, like the column of workflows that is there already.
 CREATE TABLE {schema}.queues (
     name text PRIMARY KEY,

@@ -1,3 +1,5 @@
+-- compatible: from 4
+-- An older library would let in from queues without regard to their limits.
 CREATE TABLE holdfast_queues (
     name TEXT NOT NULL PRIMARY KEY,
     concurrency INTEGER,
