@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol
 
 from holdfast.core.model import (
@@ -21,12 +22,14 @@ from holdfast.core.model import (
     Outcome,
     StreamItem,
     VersionCount,
+    WaitOn,
     WorkerRecord,
     WorkflowFilter,
     WorkflowRecord,
 )
 from holdfast.core.queues import QueueState
 from holdfast.core.schedule import ScheduleRecord
+from holdfast.store.overview import Inspection, Overview
 from holdfast.store.writes import Committed, Unit
 
 
@@ -177,6 +180,30 @@ class Store(Protocol):
 
     def cancelled_by_others(self, worker_id: str) -> list[str]:
         """List the workflows that this worker is running and whose cancellation was asked for."""
+
+    def overview(self) -> Overview:
+        """Count the workflows that have not ended, by status and by queue, and list the workers.
+
+        May read much of the hot table: not for every second.
+        """
+
+    def workers(self) -> list[WorkerRecord]:
+        """List the workers that nobody declared dead."""
+
+    def waits(self, workflow_id: str) -> list[WaitOn]:
+        """Tell what a suspended workflow waits for, besides a time."""
+
+    def has_work(self, names: Sequence[str], horizon: float) -> bool:
+        """Tell whether any workflow is running, or one with one of these names is due within `horizon` seconds."""
+
+    def inspect(self) -> Inspection:
+        """Look at the database's version, settings and permissions. Needs no `open`, and changes nothing."""
+
+    def back_up(self, target: Path) -> int:
+        """Copy a database file to a new one while others write to it; return the size of the copy in bytes.
+
+        Needs no `open`. Raises `OSError`, `FileExistsError`; `ConfigurationError` on PostgreSQL.
+        """
 
     def approval(self, approval_id: str) -> Approval | None:
         """Read an approval."""

@@ -13,16 +13,20 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.store.base import Conflict, Listener, StoreTransaction, WorkerLock
 from holdfast.store.migrate import refuse_missing
+from holdfast.store.overview import Inspection
+from holdfast.store.overview_reads import OverviewReads
 from holdfast.store.postgres.batch import Batch
 from holdfast.store.postgres.commit import Commit, in_turns
 from holdfast.store.postgres.connection import HINT_SETTINGS, USER_SETTINGS, WRITE_SETTINGS, Connector, Pool, Session
 from holdfast.store.postgres.faults import is_server_lost, user_errors
 from holdfast.store.postgres.handlers import HANDLERS
+from holdfast.store.postgres.inspection import inspect
 from holdfast.store.postgres.schema import missing_migrations, prepare
 from holdfast.store.postgres.sql import queries, text_array
 from holdfast.store.postgres.transaction import ISOLATION_LEVELS, PostgresTransaction
@@ -40,7 +44,7 @@ CONFLICT_TRIES = 5
 CONFLICT_PAUSE = 0.01
 
 
-class PostgresStore(QueueReads, ScheduleReads):
+class PostgresStore(QueueReads, ScheduleReads, OverviewReads):
     """See `holdfast.store.base.Store`."""
 
     dialect = "postgresql"
@@ -198,6 +202,14 @@ class PostgresStore(QueueReads, ScheduleReads):
         # A connection of its own, and not part of any commit: NOTIFY takes a lock of the whole server.
         with self._hinting, self._hints.use() as connection:
             connection.execute(self._queries["notify"], {"channel": self._channel, "payload": text})
+
+    def inspect(self) -> Inspection:
+        """Look at the server; see the protocol."""
+        return inspect(self._connector, self._queries, self._schema)
+
+    def back_up(self, target: Path) -> int:
+        """Refuse: PostgreSQL has its own tools for that."""
+        raise ConfigurationError("PostgreSQL databases are backed up with pg_dump or the server's own tools")
 
     def _is_own(self, server_process: int) -> bool:
         return server_process == self._hints.server_process

@@ -8,17 +8,21 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.store.base import Listener, StoreTransaction, WorkerLock
 from holdfast.store.migrate import refuse_missing
+from holdfast.store.overview import Inspection
+from holdfast.store.overview_reads import OverviewReads
 from holdfast.store.queries import load_queries
 from holdfast.store.queue_reads import QueueReads
 from holdfast.store.schedule_reads import ScheduleReads
 from holdfast.store.sqlite.batch import write_units
 from holdfast.store.sqlite.connection import Connection, connect
 from holdfast.store.sqlite.faults import driver_errors
+from holdfast.store.sqlite.inspection import back_up, inspect
 from holdfast.store.sqlite.ledger import Ledger, as_json
 from holdfast.store.sqlite.listener import SilentListener, WalListener
 from holdfast.store.sqlite.location import Location
@@ -36,7 +40,7 @@ READERS, TRANSACTIONS = 8, 4
 ISOLATION_LEVELS = frozenset({"read committed", "repeatable read", "serializable"})
 
 
-class SqliteStore(QueueReads, ScheduleReads):
+class SqliteStore(QueueReads, ScheduleReads, OverviewReads):
     """See `holdfast.store.base.Store`."""
 
     dialect = "sqlite"
@@ -196,6 +200,14 @@ class SqliteStore(QueueReads, ScheduleReads):
     def journal_safety(self) -> str:
         """Say how the database is protected against loss and damage, for `holdfast doctor`."""
         return journal_safety(in_memory=self.location.in_memory)
+
+    def inspect(self) -> Inspection:
+        """Look at the file; see the protocol."""
+        return inspect(self.location, self._queries)
+
+    def back_up(self, target: Path) -> int:
+        """Copy the database to a new file; see the protocol."""
+        return back_up(self.location, target)
 
     def _others_committed(self) -> bool:
         with self._reading() as connection:

@@ -37,3 +37,17 @@ FROM {schema}.schema_version WHERE version > %(known)s;
 -- name: durability
 -- Whether what this server acknowledges survives a crash of it.
 SELECT current_setting('fsync') = 'on', current_setting('synchronous_commit') <> 'off';
+
+-- name: server_role
+SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only') = 'on';
+
+-- name: connection_counts
+SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+    current_setting('max_connections')::integer;
+
+-- name: schema_privileges
+SELECT has_schema_privilege(%(name)s, 'USAGE'), has_schema_privilege(%(name)s, 'CREATE');
+
+-- name: database_privileges
+-- Of a schema that is not there yet.
+SELECT true, has_database_privilege(current_database(), 'CREATE') AND %(name)s::text IS NOT NULL;

@@ -1,0 +1,282 @@
+"""Looking at workflows: `list`, `show`, `watch`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from holdfast.cli.database import reading, url_option
+from holdfast.cli.documents import (
+    checkpoint_document,
+    error_phrase,
+    report_phrase,
+    standing,
+    wait_document,
+    workflow_document,
+)
+from holdfast.cli.exits import CommandFailed, Exit
+from holdfast.cli.journal import line, tree, visible
+from holdfast.cli.output import at, cell, console, duration, json_option, print_json, say, show, status_cell, table
+from holdfast.core.model import Checkpoint, Status, WaitOn, WorkflowFilter, WorkflowRecord
+from holdfast.errors import ResultTimeout, WorkflowNotFound
+from holdfast.store.base import Store
+
+SET_ASIDE = frozenset({Status.BLOCKED, Status.DEAD})
+_LOOK_SECONDS = 2.0
+"""How long `watch` trusts that it hears of news."""
+
+
+class Moment(click.ParamType):
+    """A time: ISO 8601, in this machine's zone unless it names one, or how long ago: 90s, 15m, 2h, 7d."""
+
+    name = "time"
+    _units = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}  # noqa: RUF012 - never changed
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return seconds since the epoch."""
+        if isinstance(value, float):
+            return value
+        text = str(value)
+        if text[:-1].isdecimal() and text[-1:] in self._units:
+            return time.time() - float(text[:-1]) * self._units[text[-1]]
+        try:
+            return datetime.fromisoformat(text).astimezone().timestamp()
+        except ValueError:
+            self.fail(f"{text!r} is neither ISO 8601 (2026-01-31T12:00) nor how long ago (90s, 15m, 2h, 7d)", param, ctx)
+
+
+class Cursor(click.ParamType):
+    """Where a page begins: what the page before said was next."""
+
+    name = "cursor"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, str]:
+        """Return the time and id of the last row of the page before."""
+        if isinstance(value, tuple):
+            return value
+        moment, separator, workflow_id = str(value).partition(",")
+        try:
+            return float(moment), workflow_id if separator else self.fail("no id in it", param, ctx)
+        except ValueError:
+            self.fail(f"{value!r} is not what a page said was next", param, ctx)
+
+
+@click.command("list")
+@click.option("--status", multiple=True, type=click.Choice([each.value for each in Status]), help="May be repeated.")
+@click.option("--name", help="The workflow function's name.")
+@click.option("--id-prefix", metavar="TEXT", help="How the id begins.")
+@click.option("--parent", "parent_id", metavar="ID", help="Only the children of this workflow.")
+@click.option("--after", "created_after", type=Moment(), help="Created after: ISO 8601, or 90s, 15m, 2h, 7d ago.")
+@click.option("--before", "created_before", type=Moment(), help="Created before.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
+@click.option("--next", "page", type=Cursor(), help="The page that begins where another one ended.")
+@json_option
+@url_option
+def list_command(url: str, status: tuple[str, ...], page: tuple[float, str] | None, *, as_json: bool, **where: Any) -> None:
+    """List workflows, newest first."""
+    wanted = WorkflowFilter(status=tuple(Status(each) for each in status) or None, before=page, **where)
+    with reading(url) as store:
+        found = store.list_workflows(wanted)
+        now = store.now()
+    full = len(found) == wanted.limit
+    following = f"{found[-1].created_at!r},{found[-1].workflow_id}" if full else None
+    if as_json:
+        documents = [workflow_document(record, payloads=False) for record in found]
+        print_json({"workflows": documents, "next": following})
+        return
+    if not found:
+        say("no workflows match")
+        return
+    show(_workflow_table(found, now))
+    if following is not None:
+        say(f"there may be more: --next {following}")
+
+
+def _workflow_table(found: list[WorkflowRecord], now: float) -> Table:
+    rows = [
+        (
+            cell(record.workflow_id, length=100),
+            cell(record.name.rpartition(".")[2]),
+            status_cell(record.status.value),
+            cell(at(record.created_at, now)),
+            cell(_age(record, now)),
+        )
+        for record in found
+    ]
+    return table("id", "name", "status", "created", "took", rows=rows, wrap=("id",))
+
+
+def _age(record: WorkflowRecord, now: float) -> str:
+    if record.finished_at is None:
+        return f"{duration(max(now - record.created_at, 0))}…"
+    return duration(max(record.finished_at - record.created_at, 0))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """A workflow with all that `show` tells of it."""
+
+    record: WorkflowRecord
+    journal: list[Checkpoint]
+    waits: list[WaitOn]
+    children: list[WorkflowRecord]
+    now: float
+
+
+def look(store: Store, workflow_id: str) -> Seen:
+    """Read a workflow. Raises `WorkflowNotFound`."""
+    record = store.get_workflow(workflow_id)
+    if record is None:
+        raise WorkflowNotFound(workflow_id)
+    return Seen(
+        record=record,
+        journal=store.journal(workflow_id),
+        waits=store.waits(workflow_id) if record.status is Status.SUSPENDED else [],
+        children=store.list_workflows(WorkflowFilter(parent_id=workflow_id)),
+        now=store.now(),
+    )
+
+
+@click.command("show")
+@click.argument("workflow_id", metavar="ID")
+@click.option("--all", "everything", is_flag=True, help="Also what only accompanies operations, such as timers.")
+@json_option
+@url_option
+def show_command(url: str, workflow_id: str, *, everything: bool, as_json: bool) -> None:
+    """Show a workflow with its journal as a tree."""
+    with reading(url) as store:
+        seen = look(store, workflow_id)
+    if as_json:
+        print_json(
+            {
+                **workflow_document(seen.record),
+                "waits": [wait_document(wait) for wait in seen.waits],
+                "journal": [checkpoint_document(checkpoint) for checkpoint in seen.journal],
+                "children": [workflow_document(child, payloads=False) for child in seen.children],
+            }
+        )
+        return
+    label = status_cell(seen.record.status.value).append(f"  {_plain(seen.record.name)}  ", style="bold")
+    label.append(_plain(seen.record.workflow_id))
+    show(_facts(seen), "", tree(label, visible(seen.journal, everything=everything), seen.children))
+
+
+def _plain(text: str) -> str:
+    return cell(text).plain
+
+
+def _facts(seen: Seen) -> Table:
+    record, now = seen.record, seen.now
+    rows = [
+        ("waits for", standing(record, seen.waits, now) if record.status is not Status.RUNNING else ""),
+        ("created", f"{at(record.created_at, now)} ({duration(max(now - record.created_at, 0))} ago)"),
+        ("took", "" if record.finished_at is None else _age(record, now)),
+        ("parent", record.parent_id),
+        ("queue", record.queue),
+        ("deadline", at(record.deadline_at, now)),
+        ("cancel asked", at(record.cancel_at, now)),
+        ("worker", record.owner),
+        ("crashes", str(record.crashes) if record.crashes else ""),
+        ("input", record.input),
+        ("output", record.output),
+        ("error", error_phrase(record.error)),
+        ("set aside", report_phrase(record.report)),
+    ]
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    for name, value in rows:
+        if value:
+            facts.add_row(name, cell(value, length=600))
+    return facts
+
+
+@click.command("watch")
+@click.argument("workflow_id", metavar="[ID]", required=False)
+@click.option("--timeout", type=float, metavar="SECONDS", help="Give up after so long; the workflow goes on.")
+@json_option
+@url_option
+def watch_command(url: str, workflow_id: str | None, timeout: float | None, *, as_json: bool) -> None:
+    """Follow a workflow until it ends, or all that happens.
+
+    With an ID: print what is recorded as it comes; exit code 0 if the workflow succeeds, 1 if it fails, is cancelled or
+    set aside, 7 if the time is up. Without one: the counts and the newest workflows, until interrupted.
+    """
+    with reading(url) as store:
+        if workflow_id is None:
+            _watch_all(store, timeout, as_json=as_json)
+        else:
+            follow(store, workflow_id, timeout, as_json=as_json)
+
+
+def follow(store: Store, workflow_id: str, timeout: float | None, *, as_json: bool) -> None:
+    """Print what a workflow records until it ends; fail as it does. Raises `ResultTimeout`, `WorkflowNotFound`."""
+    news = threading.Event()
+    listener = store.listen(lambda _heard: news.set())
+    ends = None if timeout is None else time.monotonic() + timeout
+    printed: set[str] = set()
+    try:
+        while True:
+            news.clear()
+            seen = look(store, workflow_id)
+            _print_new(seen, printed, as_json=as_json)
+            if seen.record.status.is_terminal or seen.record.status in SET_ASIDE:
+                break
+            left = _LOOK_SECONDS if ends is None else min(_LOOK_SECONDS, ends - time.monotonic())
+            if left <= 0:
+                raise ResultTimeout(workflow_id, timeout or 0)
+            news.wait(left)
+    finally:
+        listener.stop()
+    _end(seen.record, as_json=as_json)
+
+
+def _print_new(seen: Seen, printed: set[str], *, as_json: bool) -> None:
+    new = [checkpoint for checkpoint in visible(seen.journal) if checkpoint.step_id not in printed]
+    target = console()
+    for checkpoint in new:
+        printed.add(checkpoint.step_id)
+        if as_json:
+            print_json({"checkpoint": checkpoint_document(checkpoint)})
+        else:
+            stamp = Text(f"{at(checkpoint.finished_at, seen.now)}  ", style="dim", no_wrap=True, overflow="ellipsis")
+            target.print(stamp.append_text(line(checkpoint)))
+
+
+def _end(record: WorkflowRecord, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"workflow": workflow_document(record)})
+    else:
+        said = status_cell(record.status.value).append("  ")
+        said.append_text(cell(record.output or error_phrase(record.error) or report_phrase(record.report), length=600))
+        show(said)
+    if record.status is not Status.SUCCEEDED:
+        if as_json:
+            raise click.exceptions.Exit(Exit.FAILED)
+        raise CommandFailed(f"workflow {record.workflow_id} is {record.status.value}")
+
+
+def _watch_all(store: Store, timeout: float | None, *, as_json: bool) -> None:
+    ends = None if timeout is None else time.monotonic() + timeout
+    with Live(console=console(), auto_refresh=False, transient=not as_json) as live:
+        while ends is None or time.monotonic() < ends:
+            overview = store.overview()
+            if as_json:
+                counts = {status.value: count for status, count in overview.counts.items()}
+                print_json({"at": datetime.fromtimestamp(overview.now, UTC), "counts": counts})
+            else:
+                words = [Text(f"{count} ").append_text(status_cell(each.value)) for each, count in overview.counts.items()]
+                head = Text(f"{at(overview.now, overview.now)}  ", style="dim").append_text(Text("  ").join(words))
+                head.append(f"  {len(overview.workers)} workers", style="dim")
+                newest = store.list_workflows(WorkflowFilter(limit=15))
+                live.update(Group(head, "", _workflow_table(newest, overview.now)), refresh=True)
+            time.sleep(1.0)
