@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 
 from holdfast import Holdfast, RetryPolicy
 from holdfast.api.launched import refuse_on_event_loop
-from holdfast.approvals.decision import PENDING, Decision, in_words
+from holdfast.approvals.decision import Decision
 from holdfast.approvals.delivery import ApprovalLinks, Delivery
 from holdfast.approvals.desk import Desk, Verdict
 from holdfast.core.identity import check_text
 from holdfast.core.model import Approval, AuditEntry
 from holdfast.core.options import Duration, seconds
-from holdfast.errors import ApprovalError, ConfigurationError
-from holdfast.runtime.effects import Flow, drive, drive_async
+from holdfast.errors import ConfigurationError
+from holdfast.runtime.effects import drive, drive_async
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -66,10 +66,7 @@ class Approvals:
 
     def get(self, approval_id: str) -> Approval:
         """Read an approval. Raises `ApprovalError` if there is none."""
-        approval = self.desk.find(approval_id)
-        if approval is None:
-            raise ApprovalError(f"there is no approval with the id {approval_id!r} in this database")
-        return approval
+        return self.desk.require(approval_id)
 
     def list(
         self, *, status: str | None = None, workflow_id: str | None = None, limit: int = 100
@@ -100,7 +97,7 @@ class Approvals:
         Raises `ApprovalError`: unknown, expired, withdrawn, changed, or decided otherwise: it says what, by whom, when.
         """
         refuse_on_event_loop("Approvals.decide()", "await approvals.adecide(…)")
-        return drive(self._decide(approval_id, _verdict(approve, by, comment, digest)))
+        return drive(self.desk.settle(approval_id, _verdict(approve, by, comment, digest)))
 
     async def adecide(
         self,
@@ -112,17 +109,7 @@ class Approvals:
         digest: str | None = None,
     ) -> Decision:
         """Decide in a coroutine; see `decide`."""
-        return await drive_async(self._decide(approval_id, _verdict(approve, by, comment, digest)))
-
-    def _decide(self, approval_id: str, verdict: Verdict) -> Flow[Decision]:
-        approval = yield from self.desk.read(lambda: self.get(approval_id))
-        decided = yield from self.desk.decide(approval, verdict)
-        if decided.status == verdict.status and decided.decided_by == verdict.by:
-            return Decision.of(decided)
-        if decided.status == PENDING and verdict.digest is not None and verdict.digest != decided.digest:
-            raise ApprovalError(f"approval {approval_id!r} is not what was shown: show it again, nothing was decided")
-        standing = yield from self.desk.read(lambda: self.desk.standing(decided))
-        raise ApprovalError(f"approval {approval_id!r} {in_words(standing)}; nothing was changed")
+        return await drive_async(self.desk.settle(approval_id, _verdict(approve, by, comment, digest)))
 
     # Pages
 

@@ -8,18 +8,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from holdfast import Holdfast
-from holdfast.approvals.decision import PENDING
+from holdfast.approvals.decision import PENDING, Decision, in_words
 from holdfast.approvals.links import hash_of
 from holdfast.core.codec import Codec
 from holdfast.core.model import Approval, AuditEntry, Message
+from holdfast.errors import ApprovalError
 from holdfast.runtime.committer import Ticket
 from holdfast.runtime.effects import Durable, Flow
+from holdfast.runtime.engine import Engine
+from holdfast.store.base import Store
 from holdfast.store.writes import Audit, Decide, Receipt, Unit
 
 T = TypeVar("T")
+
+
+class Office(Protocol):
+    """Where a desk stands: a launched application, or a program that only looks at its database."""
+
+    @property
+    def codec(self) -> Codec:
+        """What encodes the message that wakes the workflow."""
+
+    @property
+    def store(self) -> Store:
+        """The database."""
+
+    @property
+    def engine(self) -> Engine:
+        """What writes to it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +87,7 @@ def end_of(codec: Codec, approval: Approval, status: str, via: str) -> Decide:
 class Desk:
     """Reads and decides the approvals of one application. Works in any process in which it is launched."""
 
-    def __init__(self, app: Holdfast) -> None:
+    def __init__(self, app: Office) -> None:
         self._app = app
 
     # Looking
@@ -81,6 +99,13 @@ class Desk:
     def find(self, approval_id: str) -> Approval | None:
         """Read an approval as it stands."""
         return self._app.store.approval(approval_id)
+
+    def require(self, approval_id: str) -> Approval:
+        """Read an approval as it stands. Raises `ApprovalError` if there is none."""
+        approval = self.find(approval_id)
+        if approval is None:
+            raise ApprovalError(f"there is no approval with the id {approval_id!r} in this database")
+        return approval
 
     def by_token(self, token: str) -> tuple[Approval, str] | None:
         """Find the approval and the recipient that a link belongs to."""
@@ -131,6 +156,20 @@ class Desk:
         receipt: Receipt = yield Durable(self._submit(write))
         decided: Approval | None = receipt.results[0]
         return approval if decided is None else decided
+
+    def settle(self, approval_id: str, verdict: Verdict) -> Flow[Decision]:
+        """Decide by id, for somebody who is known to be entitled.
+
+        Raises `ApprovalError`: unknown, expired, withdrawn, changed, or decided otherwise: it says what, by whom, when.
+        """
+        approval = yield from self.read(lambda: self.require(approval_id))
+        decided = yield from self.decide(approval, verdict)
+        if decided.status == verdict.status and decided.decided_by == verdict.by:
+            return Decision.of(decided)
+        if decided.status == PENDING and verdict.digest is not None and verdict.digest != decided.digest:
+            raise ApprovalError(f"approval {approval_id!r} is not what was shown: show it again, nothing was decided")
+        standing = yield from self.read(lambda: self.standing(decided))
+        raise ApprovalError(f"approval {approval_id!r} {in_words(standing)}; nothing was changed")
 
     def note(self, approval: Approval, event: str, actor: str | None, detail: dict[str, str]) -> Ticket:
         """Append a line to the audit trail; the ticket tells when it is written."""
