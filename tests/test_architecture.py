@@ -47,12 +47,14 @@ CLOCK_READS = {"now", "today", "utcnow"}
 
 # What an installation may lack; only these may be imported inside a function.
 OPTIONAL = {
-    "agents", "cronsim", "fastapi", "jinja2", "langchain", "langchain_core", "langgraph", "mcp", "opentelemetry",
-    "psycopg", "psycopg_pool", "pydantic", "pydantic_ai", "sqlalchemy", "starlette", "uvicorn",
+    "agents", "click", "cronsim", "fastapi", "jinja2", "langchain", "langchain_core", "langgraph", "mcp",
+    "opentelemetry", "prometheus_client", "psycopg", "psycopg_pool", "pydantic", "pydantic_ai", "rich", "sqlalchemy",
+    "starlette", "uvicorn", "watchfiles",
 }  # fmt: skip
 NEEDS_OPTIONAL = (
     "holdfast.agents",
     "holdfast.approvals.pages",
+    "holdfast.cli",
     "holdfast.store.postgres",
     "holdfast.telemetry",
     "holdfast.web",

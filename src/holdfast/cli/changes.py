@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import click
@@ -24,7 +25,9 @@ _NOT_SET_ASIDE = "is {status}, neither blocked nor dead: nothing was changed"
 @click.argument("workflow_id", metavar="ID")
 @click.argument("message")
 @click.option("--topic", default="", help="The topic that the workflow receives on.")
-@click.option("--text", "as_text", is_flag=True, help="Take MESSAGE as a text; without this it is JSON, or @file, or -.")
+@click.option(
+    "--text", "as_text", is_flag=True, help="Take MESSAGE as a text; without this it is JSON, or @file, or -."
+)
 @click.option("--key", help="Names this message: sent again with the same key, it is delivered once.")
 @json_option
 @url_option
@@ -95,8 +98,7 @@ def _confirm(engine: Engine, verb: str, workflow_ids: Sequence[str], *, yes: boo
 
 def ask(question: str) -> None:
     """Ask for a yes. Raises `Abort` for a no, and an error where nobody can be asked."""
-    stream = click.get_text_stream("stdin")
-    if not stream.isatty():
+    if not sys.stdin.isatty():
         raise CommandFailed(f"{question} Nobody can be asked here: add --yes", Exit.USAGE)
     click.confirm(question, abort=True, err=True)
 
@@ -118,5 +120,3 @@ def _report(engine: Engine, touched: dict[str, list[str] | None], *, as_json: bo
             show(status_cell(record.status.value).append_text(cell(f"  {record.workflow_id}{asked}", length=600)))
     if missing:
         raise WorkflowNotFound(missing[0])
-
-

@@ -15,7 +15,7 @@ from holdfast.cli.database import url_option, without_password
 from holdfast.cli.exits import Exit
 from holdfast.cli.output import cell, duration, json_option, print_json, show, table
 from holdfast.cli.program import load_app
-from holdfast.core.model import Status, WorkflowFilter
+from holdfast.core.model import Status, WorkflowFilter, WorkflowRecord
 from holdfast.store.base import Store
 from holdfast.store.open import open_store
 from holdfast.store.overview import Fact, Inspection, Overview, Verdict
@@ -92,9 +92,16 @@ def _schema(inspection: Inspection) -> Fact:
         return Fact(name="schema", value="none", verdict=Verdict.WRONG, advice="`holdfast migrate` creates it")
     if found < known:
         advice = "`holdfast migrate`, or the next launch of a worker, updates it"
-        return Fact(name="schema", value=f"{found}; this version works with {known}", verdict=Verdict.WARNING, advice=advice)
+        return Fact(
+            name="schema", value=f"{found}; this version works with {known}", verdict=Verdict.WARNING, advice=advice
+        )
     advice = "upgrade this program's holdfast package"
-    return Fact(name="schema", value=f"{found}, newer than {known}, the newest this version knows", verdict=Verdict.WARNING, advice=advice)
+    return Fact(
+        name="schema",
+        value=f"{found}, newer than {known}, the newest this version knows",
+        verdict=Verdict.WARNING,
+        advice=advice,
+    )
 
 
 def _clock(store: Store) -> Fact:
@@ -117,7 +124,9 @@ def _workers(overview: Overview) -> Fact:
     if lapsed:
         names = ", ".join(f"{worker.host.partition('/')[0]} pid {worker.pid}" for worker in lapsed[:3])
         value = f"{alive} alive, {len(lapsed)} not heard of for longer than their lease: {names}"
-        advice = "any living worker takes over what they ran: start one" if not alive else "their work is being taken over"
+        advice = (
+            "any living worker takes over what they ran: start one" if not alive else "their work is being taken over"
+        )
         return Fact(name="workers", value=value, verdict=Verdict.WARNING, advice=advice)
     if not alive and waiting:
         advice = f"{waiting} workflows wait for one: holdfast worker module:app"
@@ -155,9 +164,10 @@ def _set_aside(store: Store, overview: Overview) -> Iterator[Fact]:
 
 def _running(store: Store, overview: Overview) -> Iterator[Fact]:
     """Find running workflows whose last sign of life is long ago: probably in one step that hangs."""
-    known = {worker.worker_id for worker in overview.workers}
     running = store.list_workflows(WorkflowFilter(status=(Status.RUNNING,), limit=1000))
-    strays = [record.workflow_id for record in running if record.owner not in known]
+    # Read in this order: whoever owned one of them and has gone since, left it before.
+    known = {worker.worker_id for worker in store.workers()}
+    strays = [each.workflow_id for each in running if each.owner not in known and _still_runs(store, each)]
     if strays:
         value = f"{len(strays)} belong to workers that are gone: {', '.join(strays[:3])}"
         yield Fact(name="running", value=value, verdict=Verdict.WRONG, advice="report this: it must not happen")
@@ -165,7 +175,9 @@ def _running(store: Store, overview: Overview) -> Iterator[Fact]:
     for record in sorted(running, key=lambda each: each.created_at)[:20]:
         if overview.now - record.created_at <= LONG_RUNNING:
             break
-        last = max((checkpoint.finished_at for checkpoint in store.journal(record.workflow_id)), default=record.created_at)
+        last = max(
+            (checkpoint.finished_at for checkpoint in store.journal(record.workflow_id)), default=record.created_at
+        )
         if overview.now - last > LONG_RUNNING:
             stuck.append(f"{record.workflow_id} (for {duration(overview.now - last)})")
     if stuck:
@@ -173,6 +185,11 @@ def _running(store: Store, overview: Overview) -> Iterator[Fact]:
         yield Fact(name="stuck", value=", ".join(stuck[:3]), verdict=Verdict.WARNING, advice=advice)
     elif not strays:
         yield Fact(name="running", value=f"{overview.counts[Status.RUNNING]}, none without a sign for an hour")
+
+
+def _still_runs(store: Store, seen: WorkflowRecord) -> bool:
+    record = store.get_workflow(seen.workflow_id)
+    return record is not None and record.status is Status.RUNNING and record.epoch == seen.epoch
 
 
 def _unknown(store: Store) -> Iterator[Fact]:

@@ -62,16 +62,18 @@ _CODES: tuple[tuple[type[BaseException], Exit], ...] = (
 )
 
 
-class CommandFailed(click.ClickException):
+class CommandFailed(HoldfastError):
     """Ends a command with a message and a code."""
 
     def __init__(self, message: str, code: Exit = Exit.FAILED) -> None:
         super().__init__(message)
-        self.exit_code = code
+        self.code = code
 
 
 def code_of(error: BaseException) -> Exit:
     """Return the exit code for an error."""
+    if isinstance(error, CommandFailed):
+        return error.code
     return next((code for kind, code in _CODES if isinstance(error, kind)), Exit.INTERNAL)
 
 

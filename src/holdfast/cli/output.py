@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for programs. Nothing from the database reaches the terminal as it is."""
+"""What commands print: tables for people, JSON for programs. Stored text never reaches the terminal as it is."""
 
 from __future__ import annotations
 

@@ -55,5 +55,3 @@ def load_app(target: str) -> Holdfast:
             f"in {module_name} there {f'is {known}' if known else 'is none'}"
         )
     return found
-
-

@@ -26,7 +26,9 @@ from holdfast.runtime.effects import drive
 
 @click.command("start")
 @click.argument("workflow")
-@click.option("--input", "document", metavar="JSON", help="The arguments by name: a JSON object, @file, or - for stdin.")
+@click.option(
+    "--input", "document", metavar="JSON", help="The arguments by name: a JSON object, @file, or - for stdin."
+)
 @click.option("-a", "--arg", "pairs", multiple=True, metavar="NAME=VALUE", help="One argument; VALUE is JSON or text.")
 @click.option("--id", "workflow_id", metavar="ID", help="Names the workflow: started again, it is the same one.")
 @click.option("--delay", type=float, metavar="SECONDS", help="Start it so much later.")
@@ -103,5 +105,3 @@ def _call(definition: WorkflowDefinition, given: dict[str, Any]) -> starting.Cal
     plain = Codec(max_bytes=Config().max_payload, signatures=registry.signatures)
     args, kwargs = plain.decode_call(definition.signature, json.dumps(given))
     return starting.Call(definition, args, kwargs)
-
-

@@ -35,39 +35,31 @@ _LOOK_SECONDS = 2.0
 """How long `watch` trusts that it hears of news."""
 
 
-class Moment(click.ParamType):
-    """A time: ISO 8601, in this machine's zone unless it names one, or how long ago: 90s, 15m, 2h, 7d."""
-
-    name = "time"
-    _units = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}  # noqa: RUF012 - never changed
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return seconds since the epoch."""
-        if isinstance(value, float):
-            return value
-        text = str(value)
-        if text[:-1].isdecimal() and text[-1:] in self._units:
-            return time.time() - float(text[:-1]) * self._units[text[-1]]
-        try:
-            return datetime.fromisoformat(text).astimezone().timestamp()
-        except ValueError:
-            self.fail(f"{text!r} is neither ISO 8601 (2026-01-31T12:00) nor how long ago (90s, 15m, 2h, 7d)", param, ctx)
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-class Cursor(click.ParamType):
-    """Where a page begins: what the page before said was next."""
+def moment(text: str) -> float:
+    """Read a time: ISO 8601, in this machine's zone unless it names one, or how long ago. In seconds since the epoch.
 
-    name = "cursor"
+    Raises `click.BadParameter`.
+    """
+    if text[:-1].isdecimal() and text[-1:] in _UNITS:
+        return time.time() - float(text[:-1]) * _UNITS[text[-1]]
+    try:
+        return datetime.fromisoformat(text).astimezone().timestamp()
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is neither ISO 8601 (2026-01-31T12:00) nor how long ago (90s, 15m, 2h, 7d)"
+        ) from None
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, str]:
-        """Return the time and id of the last row of the page before."""
-        if isinstance(value, tuple):
-            return value
-        moment, separator, workflow_id = str(value).partition(",")
-        try:
-            return float(moment), workflow_id if separator else self.fail("no id in it", param, ctx)
-        except ValueError:
-            self.fail(f"{value!r} is not what a page said was next", param, ctx)
+
+def cursor(text: str) -> tuple[float, str]:
+    """Read where a page begins: what the page before said was next. Raises `click.BadParameter`."""
+    seconds, _, workflow_id = text.partition(",")
+    try:
+        return float(seconds), workflow_id
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not what a page said was next") from None
 
 
 @click.command("list")
@@ -75,13 +67,17 @@ class Cursor(click.ParamType):
 @click.option("--name", help="The workflow function's name.")
 @click.option("--id-prefix", metavar="TEXT", help="How the id begins.")
 @click.option("--parent", "parent_id", metavar="ID", help="Only the children of this workflow.")
-@click.option("--after", "created_after", type=Moment(), help="Created after: ISO 8601, or 90s, 15m, 2h, 7d ago.")
-@click.option("--before", "created_before", type=Moment(), help="Created before.")
+@click.option(
+    "--after", "created_after", type=moment, metavar="TIME", help="Created after: ISO 8601, or 90s, 15m, 2h, 7d ago."
+)
+@click.option("--before", "created_before", type=moment, metavar="TIME", help="Created before.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
-@click.option("--next", "page", type=Cursor(), help="The page that begins where another one ended.")
+@click.option("--next", "page", type=cursor, metavar="CURSOR", help="The page that begins where another one ended.")
 @json_option
 @url_option
-def list_command(url: str, status: tuple[str, ...], page: tuple[float, str] | None, *, as_json: bool, **where: Any) -> None:
+def list_command(
+    url: str, status: tuple[str, ...], page: tuple[float, str] | None, *, as_json: bool, **where: Any
+) -> None:
     """List workflows, newest first."""
     wanted = WorkflowFilter(status=tuple(Status(each) for each in status) or None, before=page, **where)
     with reading(url) as store:
@@ -274,7 +270,9 @@ def _watch_all(store: Store, timeout: float | None, *, as_json: bool) -> None:
                 counts = {status.value: count for status, count in overview.counts.items()}
                 print_json({"at": datetime.fromtimestamp(overview.now, UTC), "counts": counts})
             else:
-                words = [Text(f"{count} ").append_text(status_cell(each.value)) for each, count in overview.counts.items()]
+                words = [
+                    Text(f"{count} ").append_text(status_cell(each.value)) for each, count in overview.counts.items()
+                ]
                 head = Text(f"{at(overview.now, overview.now)}  ", style="dim").append_text(Text("  ").join(words))
                 head.append(f"  {len(overview.workers)} workers", style="dim")
                 newest = store.list_workflows(WorkflowFilter(limit=15))

@@ -17,7 +17,7 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from holdfast.errors import StoreUnavailable
 from holdfast.runtime.signals import resolve_soon
@@ -84,6 +84,16 @@ class Ticket:
         return self._futures
 
 
+class CommitObserver(Protocol):
+    """Measures commits. Called by whoever writes, one batch at a time."""
+
+    def begins(self) -> None:
+        """Take note that a batch is about to be written."""
+
+    def committed(self, units: Sequence[Unit]) -> None:
+        """Take note that it is durable."""
+
+
 class Committer:
     """Writes units in batches, in the order in which they came."""
 
@@ -102,6 +112,15 @@ class Committer:
         """How many transactions have been committed."""
         self.on_written: Callable[[], None] = _nothing
         """Called after each commit, when those who waited for it have been told."""
+        self.observer: CommitObserver | None = None
+        """Told of every batch, if there is one; there is one where metrics are asked for."""
+        self.waits_for_database = False
+        """The database does not take writes just now, and the batch is sent again and again."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Tell whether the thread runs."""
+        return self._thread.is_alive()
 
     @property
     def backlog(self) -> int:
@@ -168,14 +187,19 @@ class Committer:
         self.on_written()
 
     def _write(self, batch: Sequence[Ticket]) -> None:
+        units = [ticket.unit for ticket in batch]
+        if self.observer is not None:
+            self.observer.begins()
         try:
-            committed = self._commit_when_possible([ticket.unit for ticket in batch])
+            committed = self._commit_when_possible(units)
         except StoreUnavailable as error:
             _resolve_all([(ticket, None, error) for ticket in batch])
         except Exception as error:  # noqa: BLE001 - whatever it is belongs to the one who handed the unit in
             self._write_singly(batch, error)
         else:
             self.commits += 1
+            if self.observer is not None:
+                self.observer.committed(units)
             self._on_commit(committed)
             _resolve_all([(ticket, receipt, None) for ticket, receipt in zip(batch, committed.receipts, strict=True)])
 
@@ -192,10 +216,11 @@ class Committer:
         pause, tries = FIRST_PAUSE, 0
         while True:
             try:
-                return self._store.commit(units)
+                committed = self._store.commit(units)
             except StoreUnavailable as error:
                 if self._stopping.is_set():
                     raise
+                self.waits_for_database = True
                 if tries % WARN_EVERY == 0:
                     log.warning(
                         "the database does not take writes; %d wait for it: %s",
@@ -206,6 +231,9 @@ class Committer:
                 tries += 1
                 self._stopping.wait(pause)
                 pause = min(pause * 2, LAST_PAUSE)
+            else:
+                self.waits_for_database = False
+                return committed
 
     def _refuse_the_rest(self) -> None:
         with suppress(IndexError):

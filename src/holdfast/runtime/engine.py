@@ -82,6 +82,10 @@ class Engine:
         """Told of every commit that others should hear of; set by the notifier."""
         self.on_timer: Callable[[float], None] = _ignore
         """Told of every time at which a suspended workflow is due; set by the worker."""
+        self.lease_losses = 0
+        """How often this process was taken for dead, and lost what it ran."""
+        self.heard_at: float | None = None
+        """When (monotonic) the database took this worker's last heartbeat."""
         self.closing = False
         self._lock = threading.Lock()
         self._running: dict[str, Execution] = {}

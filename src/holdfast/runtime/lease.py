@@ -96,7 +96,7 @@ class Lease:
         now = engine.clock.monotonic()
         if now - self._last_round > 3 * config.heartbeat:
             self._seen.clear()
-        self._last_round = now
+        self._last_round = engine.heard_at = now
         if engine.running:
             engine.cancel_here(engine.store.cancelled_by_others(engine.worker_id))
         for peer in peers:
@@ -137,6 +137,7 @@ class Lease:
         )
         if self._lock is not None:
             self._lock.release()
+        engine.lease_losses += 1
         engine.worker_id = engine.ids.new()
         self._register()
 
