@@ -120,9 +120,10 @@ def standing(record: WorkflowRecord, waits: list[WaitOn], now: float) -> str:
         case "running":
             return "runs" if record.cancel_at is None else "runs; its cancellation was asked for"
         case "suspended":
-            until = f"until {at(record.wake_at, now)}" if record.wake_at is not None else ""
             phrases = " or ".join(wait_phrase(wait) for wait in waits)
-            return f"{phrases} {until}".strip()
+            if record.wake_at is None:
+                return phrases
+            return f"{phrases or 'the time:'} {'until ' if phrases else ''}{at(record.wake_at, now)}"
         case "blocked" | "dead":
             return "somebody to mend and resume it"
         case _:

@@ -8,7 +8,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from holdfast.cli.documents import error_phrase
-from holdfast.cli.output import duration, status_cell
+from holdfast.cli.output import duration, iso, status_cell
 from holdfast.cli.text import one_line
 from holdfast.core.model import Checkpoint, Kind, WorkflowRecord
 
@@ -23,13 +23,15 @@ _WORDS = {
     Kind.RESULT: "result of a workflow",
     Kind.SEND: "sent",
     Kind.RECEIVE: "received",
-    Kind.SLEEP: "slept",
+    Kind.SLEEP: "until",
     Kind.EVENT: "event set",
     Kind.GET_EVENT: "event read",
     Kind.STREAM: "stream",
     Kind.CANCEL: "cancelled here",
 }
 _EXCERPT = 120
+_WORTH_TELLING = 0.0005
+"""Seconds; what is recorded without being waited for took none."""
 
 
 def visible(journal: Iterable[Checkpoint], *, everything: bool = False) -> list[Checkpoint]:
@@ -65,15 +67,24 @@ def line(checkpoint: Checkpoint) -> Text:
     if word:
         made.append(f"  {word}", style="cyan")
     taken = checkpoint.finished_at - checkpoint.started_at
-    if checkpoint.started_at and taken >= 0:
+    if checkpoint.started_at and taken >= _WORTH_TELLING:
         made.append(f"  {duration(taken)}", style="dim")
     if checkpoint.attempts > 1:
         made.append(f"  {checkpoint.attempts} attempts", style="yellow")
     if failed:
         made.append(f"  {one_line(error_phrase(checkpoint.error), length=_EXCERPT)}", style="red")
+    elif checkpoint.kind is Kind.SLEEP:
+        made.append(f" {_until(checkpoint.output)}", style="default")
     elif checkpoint.output not in {None, "null"}:
         made.append(f"  → {one_line(checkpoint.output or '', length=_EXCERPT)}", style="default")
     return made
+
+
+def _until(output: str | None) -> str:
+    try:
+        return iso(float(output or "")) or ""
+    except ValueError:
+        return one_line(output or "")
 
 
 def _branch(branches: dict[str, Tree], path: str) -> Tree:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 import click
 
 from holdfast import Holdfast
-from holdfast.errors import ConfigurationError
+from holdfast.errors import ConfigurationError, HoldfastError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,12 +39,7 @@ def load_app(target: str) -> Holdfast:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and (module_name == error.name or module_name.startswith(f"{error.name}.")):
-            raise ConfigurationError(f"there is no module {module_name!r} below {here} or installed") from None
-        raise
+    module = _import(module_name, here)
     found: Any = module
     for part in name.split("."):
         found = getattr(found, part, None)
@@ -55,3 +52,19 @@ def load_app(target: str) -> Holdfast:
             f"in {module_name} there {f'is {known}' if known else 'is none'}"
         )
     return found
+
+
+def _import(module_name: str, here: str) -> ModuleType:
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
+            raise ConfigurationError(f"there is no module {module_name!r} below {here} or installed") from None
+        raise ConfigurationError(f"{module_name} can't be imported: {error}") from error
+    except HoldfastError:
+        raise
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise ConfigurationError(
+            f"{module_name} can't be imported: {type(error).__name__}: {error} ({place.filename}:{place.lineno})"
+        ) from error

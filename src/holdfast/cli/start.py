@@ -51,7 +51,7 @@ def start_command(
     """Start a workflow of an application and print its id.
 
     WORKFLOW is its name, or the end of it: `refund` for `shop.refunds.refund`. Workers run it, not this command; the
-    arguments are checked against the function's type hints here.
+    arguments are read by the function's type hints here, so that a wrong name is told at once.
     """
     given = arguments(document, pairs)
     app = load_app(target)

@@ -159,7 +159,8 @@ class Supervisor:
         pid, code = slot.process.pid, slot.process.returncode
         slot.process = None
         if self._state.stopping:
-            if code != 0 and self._state.code is Exit.DONE:
+            # One that had not begun to work yet is simply ended by the signal.
+            if code not in {0, -signal.SIGTERM} and self._state.code is Exit.DONE:
                 self._state.code = Exit.FAILED
         elif pid in self._state.restarting:
             self._state.restarting.discard(pid)

@@ -101,7 +101,7 @@ def _workflow_table(found: list[WorkflowRecord], now: float) -> Table:
     rows = [
         (
             cell(record.workflow_id, length=100),
-            cell(record.name.rpartition(".")[2]),
+            cell(record.name),
             status_cell(record.status.value),
             cell(at(record.created_at, now)),
             cell(_age(record, now)),
