@@ -72,7 +72,7 @@ def reading(url: str) -> Iterator[Store]:
     """Open a database to look at it. Raises `ConfigurationError`, `StoreUnavailable`."""
     store = open_store(url)
     check_schema(store.inspect())
-    store.open()
+    store.open(migrate=False)
     try:
         yield store
     finally:
@@ -94,7 +94,7 @@ def writing(store: Store, codec: Codec | None = None) -> Iterator[Engine]:
     )
     # It takes nothing to run: what it starts is left to workers.
     engine.closing = True
-    store.open()
+    store.open(migrate=False)
     notifier = Notifier(store)
     alarm = threading.Timer(PATIENCE, engine.committer.give_up)
     alarm.daemon = True

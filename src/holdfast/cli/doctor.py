@@ -70,7 +70,7 @@ def _facts(url: str, target: str | None) -> Iterator[Fact]:
     yield _schema(inspection)
     if inspection.schema == 0 or inspection.schema < inspection.known_schema:
         return
-    store.open()
+    store.open(migrate=False)
     try:
         yield _clock(store)
         overview = store.overview()

@@ -12,17 +12,15 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import FrameType
 
 from holdfast.cli.exits import Exit
+from holdfast.cli.inbox import Inbox
 
 log = logging.getLogger("holdfast.supervisor")
 
@@ -66,7 +64,7 @@ class Supervisor:
         """
         self._command, self._keeps_finished = command, keeps_finished
         self._slots = [_Slot(number) for number in range(count)]
-        self._events: queue.SimpleQueue[Ended | str] = queue.SimpleQueue()
+        self._events: Inbox[Ended | str] = Inbox(on_stop="stop")
         self._state = _State()
         self._patient = False
         self._alive_read, self._alive_write = os.pipe()
@@ -81,12 +79,11 @@ class Supervisor:
         `patient`: one that can't start, for a mistake in its program, is started again only by `restart_all`.
         """
         self._patient = patient
-        with self._signals():
+        with self._events:
             while self._start_what_is_due() or any(slot.process is not None for slot in self._slots):
-                try:
-                    self._take(self._events.get(timeout=self._next_pause()))
-                except queue.Empty:
-                    continue
+                event = self._events.get(self._next_pause())
+                if event is not None:
+                    self._take(event)
         os.close(self._alive_read)
         os.close(self._alive_write)
         return self._state.code
@@ -188,15 +185,3 @@ class Supervisor:
         log.warning("process %d (pid %d) %s; the next one starts in %g s", slot.number + 1, pid, what, slot.pause)
         slot.due_at = now + slot.pause
         slot.pause = min(slot.pause * 2, LAST_PAUSE)
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        def stop(_number: int, _frame: FrameType | None) -> None:
-            self._events.put("stop")
-
-        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)

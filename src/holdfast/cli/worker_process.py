@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
-import signal
 import threading
-from types import FrameType
 
 from holdfast import Holdfast
 from holdfast.cli.endpoint import Endpoint, Health
 from holdfast.cli.exits import Exit
+from holdfast.cli.inbox import Inbox
 from holdfast.errors import StoreUnavailable
 from holdfast.runtime.engine import Engine
 
@@ -32,60 +30,64 @@ class WorkerProcess:
         `parent_fd` is a pipe whose other end only a supervising parent has: it closes when the parent is gone.
         """
         self._app, self._http, self._idle_after, self._parent_fd = app, http, idle_after, parent_fd
-        self._told = False
-        # A queue that signal handlers may put into at any instant; an Event's lock may be held just then.
-        self._stop: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._inbox: Inbox[str] = Inbox(on_stop="signal")
 
     def run(self) -> Exit:
         """Work until told to stop; return the exit code."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
         if self._parent_fd is not None:
             threading.Thread(target=self._watch_parent, args=(self._parent_fd,), daemon=True).start()
-        with self._app as app:
-            engine = app.engine
-            endpoint = None if self._http is None else Endpoint(Health(engine), *self._http)
-            names = engine.definitions.workflow_names()
-            log.info(
-                "worker %s (pid %d) runs %d kinds of workflows%s",
-                engine.worker_id,
-                os.getpid(),
-                len(names),
-                f", {endpoint.address}" if endpoint is not None else "",
-                extra={"action": "worker_ready"},
-            )
-            if self._idle_after is None:
-                self._stopped_within(None)
-            else:
-                self._wait_until_idle(engine, self._idle_after)
-            log.info("worker %s is closing", engine.worker_id, extra={"action": "worker_closing"})
-            if endpoint is not None:
-                endpoint.close()
+        with self._inbox:
+            self._app.launch()
+            try:
+                self._work(self._app.engine)
+            finally:
+                self._close()
         log.info("worker ended", extra={"action": "worker_ended"})
         return Exit.DONE
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        if self._told:
+    def _work(self, engine: Engine) -> None:
+        endpoint = None if self._http is None else Endpoint(Health(engine), *self._http)
+        log.info(
+            "worker %s (pid %d) runs %d kinds of workflows%s",
+            engine.worker_id,
+            os.getpid(),
+            len(engine.definitions.workflow_names()),
+            f", {endpoint.address}" if endpoint is not None else "",
+            extra={"action": "worker_ready"},
+        )
+        try:
+            if self._idle_after is None:
+                self._inbox.get()
+            else:
+                self._wait_until_idle(engine, self._idle_after)
+            log.info("worker %s is closing", engine.worker_id, extra={"action": "worker_closing"})
+        finally:
+            if endpoint is not None:
+                endpoint.close()
+
+    def _close(self) -> None:
+        """Close the application from another thread: this one hears of a second signal meanwhile."""
+        closing = threading.Thread(target=self._close_app, name="holdfast-close", daemon=True)
+        closing.start()
+        if self._inbox.get() == "signal":
             # Nothing is lost: what was acknowledged is in the database, and other workers take the rest over.
             os._exit(Exit.INTERRUPTED)
-        self._told = True
-        self._stop.put(None)
+        closing.join()
+
+    def _close_app(self) -> None:
+        try:
+            self._app.close()
+        finally:
+            self._inbox.put("closed")
 
     def _watch_parent(self, descriptor: int) -> None:
         while os.read(descriptor, 1):
             pass
-        self._stop.put(None)
-
-    def _stopped_within(self, seconds: float | None) -> bool:
-        try:
-            self._stop.get(timeout=seconds)
-        except queue.Empty:
-            return False
-        return True
+        self._inbox.put("orphaned")
 
     def _wait_until_idle(self, engine: Engine, seconds: float) -> None:
         idle_since: float | None = None
-        while not self._stopped_within(max(seconds / _IDLE_LOOKS, 0.1)):
+        while self._inbox.get(max(seconds / _IDLE_LOOKS, 0.1)) is None:
             now = engine.clock.monotonic()
             if _has_work(engine, seconds):
                 idle_since = None
