@@ -8,6 +8,7 @@ import click
 
 from holdfast.cli.approvals import approvals
 from holdfast.cli.changes import cancel_command, resume_command, send_command
+from holdfast.cli.check import check_command, replay_command
 from holdfast.cli.completion import completion_command
 from holdfast.cli.doctor import doctor_command
 from holdfast.cli.exits import Guarded
@@ -41,6 +42,8 @@ for _command in (
     cancel_command,
     resume_command,
     approvals,
+    check_command,
+    replay_command,
     migrate_command,
     doctor_command,
     backup_command,
