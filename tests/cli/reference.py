@@ -35,7 +35,7 @@ MEANINGS = {
     Exit.NOT_FOUND: "there is no such workflow, approval or function",
     Exit.REFUSED: "refused: the id is taken, the approval is decided, the question was answered with no",
     Exit.UNAVAILABLE: "the database can't be reached for now",
-    Exit.CONFIGURATION: "wrong configuration: a URL, a missing extra, a schema to migrate, an application that can't be imported",
+    Exit.CONFIGURATION: "wrong configuration: URL, missing extra, schema to migrate, application that can't be loaded",
     Exit.TIMEOUT: "the time given with `--timeout` is up",
     Exit.INTERNAL: "a defect in Holdfast or in your module; `HOLDFAST_TRACEBACK=1` shows where",
     Exit.INTERRUPTED: "interrupted",

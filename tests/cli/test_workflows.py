@@ -69,7 +69,7 @@ def test_show_says_what_a_workflow_waits_for(working: Holdfast, command: Command
     options(id="person").start(asks, "Pay?")
     for workflow_id, phrase in [
         ("topic", "a message on topic 'box'"),
-        ("time", "the time:"),
+        ("time", "its time:"),
         ("person", "a decision on approval"),
     ]:
         suspended(working, workflow_id)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from holdfast.cli.output import at, iso
-from holdfast.core.model import Approval, AuditEntry, Checkpoint, Kind, WaitOn, WorkerRecord, WorkflowRecord
+from holdfast.core.model import Approval, AuditEntry, Checkpoint, Kind, Status, WaitOn, WorkerRecord, WorkflowRecord
 
 _APPROVAL_TOPIC = "approval:"
 
@@ -112,22 +112,25 @@ def wait_phrase(wait: WaitOn) -> str:
 
 def standing(record: WorkflowRecord, waits: list[WaitOn], now: float) -> str:
     """Say in a few words what a workflow is waiting for or doing; empty if it has ended."""
-    match record.status.value:
-        case "enqueued" if record.wake_at is not None and record.wake_at > now:
-            return f"starts at {at(record.wake_at, now)}"
-        case "enqueued":
-            return "a free worker" if record.queue is None else f"its turn in queue {record.queue}"
-        case "running":
-            return "runs" if record.cancel_at is None else "runs; its cancellation was asked for"
-        case "suspended":
-            phrases = " or ".join(wait_phrase(wait) for wait in waits)
-            if record.wake_at is None:
-                return phrases
-            return f"{phrases or 'the time:'} {'until ' if phrases else ''}{at(record.wake_at, now)}"
-        case "blocked" | "dead":
-            return "somebody to mend and resume it"
+    match record.status:
+        case Status.ENQUEUED if record.wake_at is not None and record.wake_at > now:
+            said = f"its time: {at(record.wake_at, now)}"
+        case Status.ENQUEUED:
+            said = "a free worker" if record.queue is None else f"its turn in queue {record.queue}"
+        case Status.SUSPENDED:
+            said = _suspended(waits, None if record.wake_at is None else at(record.wake_at, now))
+        case Status.BLOCKED | Status.DEAD:
+            said = "somebody to mend and resume it"
         case _:
-            return ""
+            said = ""
+    return said
+
+
+def _suspended(waits: list[WaitOn], until: str | None) -> str:
+    phrases = " or ".join(wait_phrase(wait) for wait in waits)
+    if until is None:
+        return phrases
+    return f"{phrases} until {until}" if phrases else f"its time: {until}"
 
 
 def error_phrase(text: str | None) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
+import socket
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
@@ -13,6 +15,8 @@ from typing import ClassVar
 from holdfast.errors import ConfigurationError
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.measures import Measures
+
+log = logging.getLogger("holdfast.worker")
 
 STUCK_SECONDS = 60.0
 """A commit that takes longer, while the database is there, will not end."""
@@ -93,10 +97,9 @@ class Endpoint:
         """Listen. Raises `ConfigurationError` if the address is taken or not this machine's."""
         handler = type("Handler", (_Handler,), {"health": health})
         try:
-            self._server = ThreadingHTTPServer((host, port), handler)
+            self._server = (_Server6 if ":" in host else _Server)((host, port), handler)
         except OSError as error:
             raise ConfigurationError(f"--http: can't listen on {host}:{port}: {error.strerror}") from error
-        self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, name="holdfast-http", daemon=True)
         self._thread.start()
 
@@ -104,13 +107,26 @@ class Endpoint:
     def address(self) -> str:
         """Where it listens."""
         host, port = self._server.server_address[:2]
-        return f"http://{host!s}:{port}"
+        name = str(host)
+        return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
     def close(self) -> None:
         """Stop listening."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say in one line that a client went away, or that answering failed."""
+        log.warning("a request failed", exc_info=log.isEnabledFor(logging.DEBUG), extra={"action": "http_failed"})
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
 
 
 class _Handler(BaseHTTPRequestHandler):

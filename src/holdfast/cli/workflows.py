@@ -173,7 +173,7 @@ def _plain(text: str) -> str:
 def _facts(seen: Seen) -> Table:
     record, now = seen.record, seen.now
     rows = [
-        ("waits for", standing(record, seen.waits, now) if record.status is not Status.RUNNING else ""),
+        ("waits for", standing(record, seen.waits, now)),
         ("created", f"{at(record.created_at, now)} ({duration(max(now - record.created_at, 0))} ago)"),
         ("took", "" if record.finished_at is None else _age(record, now)),
         ("parent", record.parent_id),
