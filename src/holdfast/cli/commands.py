@@ -12,6 +12,7 @@ from holdfast.cli.check import check_command, replay_command
 from holdfast.cli.completion import completion_command
 from holdfast.cli.doctor import doctor_command
 from holdfast.cli.exits import Guarded
+from holdfast.cli.schedules import schedules
 from holdfast.cli.schema import backup_command, migrate_command
 from holdfast.cli.start import start_command
 from holdfast.cli.worker import worker_command
@@ -42,6 +43,7 @@ for _command in (
     cancel_command,
     resume_command,
     approvals,
+    schedules,
     check_command,
     replay_command,
     migrate_command,

@@ -20,6 +20,8 @@ from holdfast.errors import (
     HoldfastError,
     PayloadError,
     ResultTimeout,
+    ScheduleConflict,
+    ScheduleNotFound,
     StoreUnavailable,
     UsageError,
     WorkflowIdConflict,
@@ -51,6 +53,8 @@ class Exit(IntEnum):
 _CODES: tuple[tuple[type[BaseException], Exit], ...] = (
     (WorkflowNotFound, Exit.NOT_FOUND),
     (WorkflowIdConflict, Exit.REFUSED),
+    (ScheduleNotFound, Exit.NOT_FOUND),
+    (ScheduleConflict, Exit.REFUSED),
     (ApprovalError, Exit.REFUSED),
     (ResultTimeout, Exit.TIMEOUT),
     (StoreUnavailable, Exit.UNAVAILABLE),

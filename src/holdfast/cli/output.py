@@ -94,6 +94,18 @@ def table(*columns: str, rows: Iterable[Sequence[Text | str]], wrap: Sequence[st
     return made
 
 
+def facts_table(*facts: tuple[str, str | Sequence[str] | None]) -> Table:
+    """Make a table of named facts, each a line or several; those without a value are left out."""
+    made = Table.grid(padding=(0, 2))
+    made.add_column(style="dim", no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, value in facts:
+        if value:
+            lines = [value] if isinstance(value, str) else value
+            made.add_row(name, Text("\n").join(cell(line, length=600) for line in lines))
+    return made
+
+
 def iso(seconds: float | None) -> str | None:
     """Write a time for programs: ISO 8601 in UTC."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")

@@ -101,7 +101,10 @@ class WorkerProcess:
 def _has_work(engine: Engine, horizon: float) -> bool:
     if engine.running:
         return True
+    names = engine.definitions.workflow_names()
     try:
-        return engine.store.has_work(engine.definitions.workflow_names(), horizon)
+        upcoming = engine.store.upcoming_schedules(names, 1)
+        ticks = bool(upcoming) and (upcoming[0].next_at or 0.0) <= engine.clock.now() + horizon
+        return ticks or engine.store.has_work(names, horizon)
     except StoreUnavailable:
         return True

@@ -25,7 +25,19 @@ from holdfast.cli.documents import (
 )
 from holdfast.cli.exits import CommandFailed, Exit
 from holdfast.cli.journal import line, tree, visible
-from holdfast.cli.output import at, cell, console, duration, json_option, print_json, say, show, status_cell, table
+from holdfast.cli.output import (
+    at,
+    cell,
+    console,
+    duration,
+    facts_table,
+    json_option,
+    print_json,
+    say,
+    show,
+    status_cell,
+    table,
+)
 from holdfast.core.model import Checkpoint, Status, WaitOn, WorkflowFilter, WorkflowRecord
 from holdfast.errors import ResultTimeout, WorkflowNotFound
 from holdfast.store.base import Store
@@ -172,7 +184,7 @@ def _plain(text: str) -> str:
 
 def _facts(seen: Seen) -> Table:
     record, now = seen.record, seen.now
-    rows = [
+    return facts_table(
         ("waits for", standing(record, seen.waits, now)),
         ("created", f"{at(record.created_at, now)} ({duration(max(now - record.created_at, 0))} ago)"),
         ("took", "" if record.finished_at is None else _age(record, now)),
@@ -186,14 +198,7 @@ def _facts(seen: Seen) -> Table:
         ("output", record.output),
         ("error", error_phrase(record.error)),
         ("set aside", report_phrase(record.report)),
-    ]
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="dim", no_wrap=True)
-    facts.add_column(overflow="fold")
-    for name, value in rows:
-        if value:
-            facts.add_row(name, cell(value, length=600))
-    return facts
+    )
 
 
 @click.command("watch")
