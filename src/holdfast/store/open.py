@@ -27,8 +27,10 @@ def open_store(url: str, *, clock: Callable[[], float] | None = None) -> Store:
     scheme, separator, _ = url.partition("://")
     chosen = _SCHEMES.get(scheme) if separator else None
     if chosen is None:
+        # Without a separator it may be anything, a password included.
+        found = repr(scheme[:40]) if separator else "something without ://"
         raise ConfigurationError(
-            f"the database URL must begin with sqlite:///, sqlite://// or postgresql://, not {scheme[:40]!r}: "
+            f"the database URL must begin with sqlite:///, sqlite://// or postgresql://, not {found}: "
             "for a file beside the program write sqlite:///holdfast.db"
         )
     module, name = chosen
