@@ -18,8 +18,8 @@ from holdfast.errors import StoreUnavailable
 log = logging.getLogger("holdfast.store.sqlite")
 
 _PERIOD = 0.02
-_LOOKS_AFTER_CHANGE = 5
-"""A file's times are coarse (some ms): another commit may follow within the same tick of the clock, and not show."""
+_LOOKS_AFTER_CHANGE = 2
+"""A file's times are coarse (some ms, less than a period): another commit may follow within one tick, and not show."""
 
 Stamp = tuple[int, int, int] | None
 
