@@ -17,7 +17,7 @@ from fastapi.responses import FileResponse, RedirectResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field
 
-from apps.refund_agent import agent, backend, events, refunds
+from apps.refund_agent import agent, backend, events, refunds, reminders
 from apps.refund_agent.model import chat_model
 from apps.refund_agent.settings import Settings
 from holdfast import Config, Holdfast
@@ -50,18 +50,20 @@ def create_app(settings: Settings) -> FastAPI:
     threads = ThreadStore(settings.database_url)
     refunds.configure(settings)
     agent.configure(model, threads)
-    durable = Holdfast(settings.database_url, config=Config(shutdown_timeout=3))
+    durable = Holdfast(settings.database_url, config=Config(shutdown_timeout=3), queues=[reminders.MAIL])
     approvals = Approvals(
         durable,
         delivery=SmtpDelivery(settings.smtp_url, sender=settings.sender),
         base_url=f"{settings.base_url}/approvals",
     )
+    reminders.configure(settings, approvals)
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         await threads.asetup()
         async with durable:
             await asyncio.to_thread(backend.prepare)
+            await reminders.schedule(durable)
             yield
 
     web = FastAPI(title="Refund agent", lifespan=life, docs_url=None, redoc_url=None)
