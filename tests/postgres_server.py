@@ -2,7 +2,7 @@
 
 The package's own start code is not used: as root it adds a system user and opens the permissions of every
 folder above the data. Here the server listens on loopback with a random password, and root runs it as
-`nobody`. It does not sync to disk, since no test cuts the power.
+`nobody`. It does not sync to disk, since no test cuts the power, unless it is told to.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import secrets
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 _SETTINGS = {
@@ -42,8 +43,9 @@ class _Address:
 class PostgresServer:
     """A server whose files live in `folder`; several processes may share it through that folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, settings: Mapping[str, str] = MappingProxyType({})) -> None:
         self.folder = folder
+        self._settings = {**_SETTINGS, **settings}
         self._data = folder / "data"
         self._address_file = folder / "address.json"
 
@@ -64,7 +66,7 @@ class PostgresServer:
     def start(self) -> None:
         """Start the server and wait until it takes connections. It keeps its port over restarts."""
         port = self._address().port
-        options = " ".join(f"-c {name}='{value}'" for name, value in {**_SETTINGS, "port": port}.items())
+        options = " ".join(f"-c {name}='{value}'" for name, value in {**self._settings, "port": port}.items())
         self._pg_ctl("start", "-w", "-t", "60", "-l", str(self.folder / "log"), "-o", options)
 
     def stop(self, *, mode: str = "immediate") -> None:
