@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test crash lint types format chromium lock coverage
+.PHONY: help venv demo test bench crash lint types format chromium lock coverage
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -25,6 +25,9 @@ test: venv chromium ## run every test: real PostgreSQL, real browser, real crash
 coverage: venv chromium ## run every test and report which branches none of them took
 	$(BIN)/coverage erase && $(BIN)/coverage run -m pytest -n 2 $(ARGS) && $(BIN)/coverage combine -q && $(BIN)/coverage report --skip-covered
 
+bench: venv ## measure Holdfast beside its peers, and write benchmarks/RESULTS.md (about half an hour)
+	$(BIN)/python -m benchmarks $(ARGS)
+
 crash: venv ## run only the tests that kill real processes
 	$(BIN)/pytest -m crash $(ARGS)
 
@@ -32,7 +35,7 @@ lint: venv ## check style
 	$(BIN)/ruff check && $(BIN)/ruff format --check
 
 types: venv ## check types
-	$(BIN)/mypy src tests apps
+	$(BIN)/mypy src tests apps benchmarks
 
 format: venv ## mend style
 	$(BIN)/ruff check --fix && $(BIN)/ruff format

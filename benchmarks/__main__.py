@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import subprocess
 from pathlib import Path
 
+from benchmarks import machine, report
 from benchmarks.databases import Databases
 from benchmarks.environments import Environments
+from benchmarks.panels import panels
 from benchmarks.plan import CONTENDERS, STORES, Choice
 from benchmarks.results import Results
 from benchmarks.runner import ROOT, Runner
 
 FOLDER = ROOT / ".bench"
+DISK = Path("/var/tmp")  # noqa: S108 - what is made there is under a random name; unlike /tmp it is never in memory
 
 
 def _arguments() -> argparse.Namespace:
@@ -24,13 +30,35 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="tiny counts and one round, to see that all of it runs")
     parser.add_argument("--full", action="store_true", help="also what takes hours: ten million finished workflows")
     parser.add_argument("--into", type=Path, default=FOLDER / "results.json", help="where the runs are kept")
+    parser.add_argument("--folder", type=Path, default=DISK, help="where databases are made: a real disk")
+    parser.add_argument("--page", type=Path, default=ROOT / "benchmarks" / "RESULTS.md", help="where the page goes")
+    parser.add_argument("--plot", type=Path, default=ROOT / "docs" / "images" / "benchmarks.svg")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Run what the command line chooses."""
+    """Run what the command line chooses, then write the page and the plot."""
     given = _arguments()
-    choice = Choice(
+    load = os.getloadavg()[0]
+    FOLDER.mkdir(exist_ok=True)
+    environments = Environments(FOLDER)
+    for name in sorted({CONTENDERS[each].environment or "plot" for each in given.contender}):
+        environments.build(name)
+    databases = Databases(given.folder)
+    results = Results.load(given.into) if given.into.exists() else Results()
+    try:
+        rounds = 1 if given.quick else given.rounds
+        Runner(_choice(given), databases=databases, environments=environments, rounds=rounds).run(results, given.into)
+        facts = machine.facts(databases, environments, load)
+    finally:
+        databases.close()
+    given.page.write_text(report.page(results, facts), encoding="utf-8")
+    _draw(results, environments, given.plot)
+    print(f"written: {given.page}, {given.plot}")
+
+
+def _choice(given: argparse.Namespace) -> Choice:
+    return Choice(
         numbers=frozenset(given.only) if given.only else None,
         stores=tuple(given.store),
         contenders=frozenset(given.contender),
@@ -38,19 +66,13 @@ def main() -> None:
         quick=given.quick,
         scale=given.scale,
     )
-    FOLDER.mkdir(exist_ok=True)
-    environments = Environments(FOLDER)
-    for name in sorted({CONTENDERS[each].environment or "" for each in given.contender} - {""}):
-        environments.build(name)
-    databases = Databases(FOLDER / "run")
-    results = Results.load(given.into) if given.into.exists() else Results()
-    try:
-        runner = Runner(
-            choice, databases=databases, environments=environments, rounds=1 if given.quick else given.rounds
-        )
-        runner.run(results, given.into)
-    finally:
-        databases.close()
+
+
+def _draw(results: Results, environments: Environments, target: Path) -> None:
+    data = FOLDER / "plot.json"
+    data.write_text(json.dumps(panels(results)), encoding="utf-8")
+    script = Path(__file__).with_name("plot.py")
+    subprocess.run([environments.python("plot"), str(script), str(data), str(target)], check=True)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -22,13 +23,17 @@ _DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 class Databases:
     """Where databases are made: a folder for SQLite's files, a PostgreSQL server for the others."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, disk: Path) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="holdfast-bench-", dir=disk))
+        self._folder.chmod(0o755)
         self._server: PostgresServer | None = None
         self._admin_url = os.environ.get(URL_VARIABLE, "")
+        self._kept: dict[tuple[str, int], str] = {}
+        self._exits = ExitStack()
 
     def close(self) -> None:
         """Stop the server, if one was started, and remove all files."""
+        self._exits.close()
         if self._server is not None:
             self._server.destroy()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -39,10 +44,18 @@ class Databases:
         with self._sqlite() if store == "sqlite" else self._postgres() as url:
             yield url
 
+    def kept(self, store: str, size: int, fill: Callable[[str], object]) -> str:
+        """Return the URL of a database that is filled at first use, and stays until the end."""
+        if (store, size) not in self._kept:
+            url = self._exits.enter_context(self.fresh(store))
+            fill(url)
+            self._kept[store, size] = url
+        return self._kept[store, size]
+
     @contextmanager
     def _sqlite(self) -> Iterator[str]:
         folder = self._folder / secrets.token_hex(8)
-        folder.mkdir(parents=True)
+        folder.mkdir()
         try:
             yield f"sqlite:///{folder.absolute() / 'benchmark.db'}"
         finally:
@@ -64,7 +77,7 @@ class Databases:
         """Return the server's URL; start one if the environment names none."""
         if not self._admin_url:
             folder = self._folder / "postgres"
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir()
             self._server = PostgresServer(folder, settings=_DURABLE)
             self._server.ensure_running()
             self._admin_url = self._server.url

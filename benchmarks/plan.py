@@ -91,8 +91,6 @@ class Workload:
 
 
 P99 = took("p99_ms", "ms (p99)")
-FIRST = took("first_seconds", "s to the first")
-_KILLED = (FIRST,)
 
 WORKLOADS = (
     Workload(
@@ -153,6 +151,86 @@ WORKLOADS = (
         figure=LATENCY,
         also=(P99,),
         counts={"holdfast": 100},
+    ),
+    Workload(
+        id="8",
+        title="recovery of workflows that SIGKILL interrupted half-way",
+        figure=took("seconds", "s until all are done"),
+        also=(took("first_seconds", "s until the first"),),
+        counts={"holdfast": 10_000},
+    ),
+    Workload(
+        id="9",
+        title="workflows that wait for a message for a week",
+        figure=took("bytes_each", "bytes of memory each"),
+        also=(took("seconds_to_wait", "s until all wait"), took("seconds_to_wake", "s until all woke and ended")),
+        counts={"holdfast": 10_000},
+    ),
+    Workload(
+        id="9f",
+        title="workflows that wait for a message for a week",
+        figure=took("bytes_each", "bytes of memory each"),
+        also=(took("seconds_to_wait", "s until all wait"), took("seconds_to_wake", "s until all woke and ended")),
+        counts={"holdfast": 100_000},
+        driver="9",
+        full_only=True,
+    ),
+    Workload(
+        id="10a",
+        title="workload 3 in an empty database",
+        figure=RATE,
+        counts={"holdfast": 10_000},
+        driver="3",
+    ),
+    Workload(
+        id="10b",
+        title="workload 3 beside a million finished workflows",
+        figure=RATE,
+        counts={"holdfast": 10_000},
+        driver="3",
+        finished=1_000_000,
+    ),
+    Workload(
+        id="10c",
+        title="workload 3 beside ten million finished workflows",
+        figure=RATE,
+        counts={"holdfast": 10_000},
+        driver="3",
+        finished=10_000_000,
+        full_only=True,
+    ),
+    Workload(
+        id="10d",
+        title="recovery of one workflow with a long journal",
+        figure=took("seconds", "s until it is done"),
+        counts={"holdfast": 10_000},
+    ),
+    Workload(
+        id="11a",
+        title="one-step workflow, payloads of 1 kB",
+        figure=LATENCY,
+        also=(P99,),
+        counts={"holdfast": 500, "floor": 500},
+        driver="11",
+        size=1000,
+    ),
+    Workload(
+        id="11b",
+        title="one-step workflow, payloads of 100 kB",
+        figure=LATENCY,
+        also=(P99,),
+        counts={"holdfast": 100, "floor": 100},
+        driver="11",
+        size=100_000,
+    ),
+    Workload(
+        id="11c",
+        title="one-step workflow, payloads of 10 MB",
+        figure=LATENCY,
+        also=(P99,),
+        counts={"holdfast": 3, "floor": 3},
+        driver="11",
+        size=10_000_000,
     ),
     Workload(
         id="12a",
@@ -234,6 +312,15 @@ class Choice:
                     mode=mode,
                     count=self._count(workload, name, count),
                 )
+
+    def finished(self, workload: Workload) -> int:
+        """Return how many finished workflows the database is to hold beforehand."""
+        return min(workload.finished or 0, 1000) if self.quick else workload.finished or 0
+
+    def size(self, case: Case) -> int:
+        """Return what the driver is told as `size`."""
+        size = case.contender.size if case.workload.size is None else case.workload.size
+        return min(size, 200_000) if self.quick else size
 
     def _count(self, workload: Workload, contender: str, count: int) -> int:
         if self.quick:

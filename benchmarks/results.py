@@ -114,11 +114,9 @@ class Results:
 def shown(value: float | None, digits: int = 3) -> str:
     """Write a number with so many significant digits, thousands apart."""
     if value is None:
-        return "–"
+        return "-"
     if value == 0:
         return "0"
     whole = len(str(int(abs(value)))) if abs(value) >= 1 else 0
     decimals = max(0, digits - whole)
     return f"{round(value, decimals - max(0, whole - digits)):,.{decimals}f}"
-
-

@@ -1,8 +1,8 @@
 """Absurd's driver, run in Absurd's own environment: workloads 1, 2, 3 and 6, on PostgreSQL.
 
-Its schema comes with its own command line tool, `absurdctl`. Alone, a task is spawned and worked off by the same process
-at once: a worker looks for work only four times a second. Elsewhere a worker runs, with its own defaults but for the
-number of tasks at once.
+Its schema comes with its own command line tool, `absurdctl`. Alone, a task is spawned and worked off by the same
+process at once: a worker looks for work only four times a second. Elsewhere a worker runs, with its own defaults but
+for the number of tasks at once.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ class Done:
                 self._app.stop_worker()
 
 
-def _register(app: Any, job: Job, done: Done | None) -> None:
+def _register(app: Any, done: Done | None) -> None:
     """Define the tasks, as `def`."""
 
-    @app.register_task(name="steps")  # type: ignore[untyped-decorator]  # its types are not installed here
+    @app.register_task(name="steps")
     def steps(params: Any, ctx: Any) -> int:
         number = 0
         for _ in range(params["steps"]):
@@ -60,17 +60,17 @@ def _register(app: Any, job: Job, done: Done | None) -> None:
             done.one()
         return number
 
-    @app.register_task(name="receive")  # type: ignore[untyped-decorator]  # its types are not installed here
+    @app.register_task(name="receive")
     def receive(params: Any, ctx: Any) -> int:
         for number in range(params["count"]):
             _note(number, ctx.await_event(f"number:{number}"))
         return int(params["count"])
 
 
-def _aregister(app: Any, job: Job, done: Done | None) -> None:
+def _aregister(app: Any, done: Done | None) -> None:
     """Define the tasks, as `async def`."""
 
-    @app.register_task(name="steps")  # type: ignore[untyped-decorator]  # its types are not installed here
+    @app.register_task(name="steps")
     async def steps(params: Any, ctx: Any) -> int:
         number = 0
         for _ in range(params["steps"]):
@@ -79,7 +79,7 @@ def _aregister(app: Any, job: Job, done: Done | None) -> None:
             done.one()
         return number
 
-    @app.register_task(name="receive")  # type: ignore[untyped-decorator]  # its types are not installed here
+    @app.register_task(name="receive")
     async def receive(params: Any, ctx: Any) -> int:
         for number in range(params["count"]):
             _note(number, await ctx.await_event(f"number:{number}"))
@@ -103,7 +103,7 @@ def _note(number: int, sent_at: float) -> None:
 def _in_mode(job: Job, blocking: Callable[[Any], Figures], coroutine: Callable[[Any], Awaitable[Figures]]) -> Figures:
     async def in_loop() -> Figures:
         app = AsyncAbsurd(job.url)
-        _aregister(app, job, None)
+        _aregister(app, None)
         for _ in range(WARM_UP):
             await app.spawn("steps", {"steps": 1})
             await app.work_batch()
@@ -114,7 +114,7 @@ def _in_mode(job: Job, blocking: Callable[[Any], Figures], coroutine: Callable[[
     if job.is_async:
         return asyncio.run(in_loop())
     app = Absurd(job.url)
-    _register(app, job, None)
+    _register(app, None)
     for _ in range(WARM_UP):
         app.spawn("steps", {"steps": 1})
         app.work_batch()
@@ -167,7 +167,7 @@ def at_once(job: Job) -> Figures:
 
     async def coroutine(spawner: Any) -> Figures:
         worker = AsyncAbsurd(job.url)
-        _aregister(worker, job, Done(worker, job.count))
+        _aregister(worker, Done(worker, job.count))
         with Stopwatch() as watch:
             working = asyncio.create_task(worker.start_worker(concurrency=CONCURRENCY))
             await asyncio.gather(*(spawner.spawn("steps", {"steps": 1}) for _ in range(job.count)))
@@ -177,7 +177,7 @@ def at_once(job: Job) -> Figures:
 
     def blocking(spawner: Any) -> Figures:
         worker = Absurd(job.url)
-        _register(worker, job, Done(worker, job.count))
+        _register(worker, Done(worker, job.count))
         thread = threading.Thread(target=worker.start_worker, kwargs={"concurrency": CONCURRENCY})
         with Stopwatch() as watch:
             thread.start()
@@ -197,7 +197,7 @@ def in_process(job: Job) -> Figures:
 
     async def coroutine(sender: Any) -> Figures:
         worker = AsyncAbsurd(job.url)
-        _aregister(worker, job, None)
+        _aregister(worker, None)
         working = asyncio.create_task(worker.start_worker())
         await sender.spawn("receive", {"count": job.count})
         for number in range(job.count):
@@ -210,7 +210,7 @@ def in_process(job: Job) -> Figures:
 
     def blocking(sender: Any) -> Figures:
         worker = Absurd(job.url)
-        _register(worker, job, None)
+        _register(worker, None)
         thread = threading.Thread(target=worker.start_worker)
         thread.start()
         sender.spawn("receive", {"count": job.count})

@@ -10,16 +10,17 @@ import sqlite3
 import time
 from collections.abc import Callable
 
-from benchmarks.drivers.job import Figures, Job, Stopwatch, latencies, main, rate
+from benchmarks.drivers.job import Figures, Job, Stopwatch, latencies, main, rate, text
 
 Commit = Callable[[int], object]
 
 WARM_UP = 50
+"""Commits, as far as they are small."""
 
 
 def _commits(job: Job) -> Commit:
     """Return a function that inserts one row and commits it."""
-    body = "x" * (job.size or 100)
+    body = text(job.size or 100)
     return _on_sqlite(job, body) if job.is_sqlite else _on_postgres(job, body)
 
 
@@ -32,7 +33,7 @@ def _on_sqlite(job: Job, body: str) -> Commit:
 
 
 def _on_postgres(job: Job, body: str) -> Commit:
-    import psycopg  # noqa: PLC0415 - the floor on SQLite needs no driver
+    import psycopg
 
     connection = psycopg.connect(job.url, autocommit=True)
     connection.execute("SET synchronous_commit = on")
@@ -45,7 +46,7 @@ def loop(commits_each: int) -> Callable[[Job], Figures]:
 
     def workload(job: Job) -> Figures:
         commit = _commits(job)
-        for number in range(-WARM_UP, 0):
+        for number in range(-min(WARM_UP, job.count), 0):
             commit(number)
         samples = []
         with Stopwatch() as watch:

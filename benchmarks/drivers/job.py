@@ -1,12 +1,14 @@
-"""What one driver process is told to do, and how it reports. Standard library only: peers' environments have no more.
+"""What one driver process is told to do, and how it reports. Peers' environments have only the standard library for it.
 
-A driver is run as `python -m benchmarks.drivers.NAME JOB`, with the job as JSON. It prints one line of JSON: its figures.
+A driver is run as `python -m benchmarks.drivers.NAME JOB`, with the job as JSON. It prints its figures as one line.
 """
 
 from __future__ import annotations
 
+import base64
 import gc
 import json
+import random
 import resource
 import subprocess
 import sys
@@ -87,6 +89,11 @@ class Stopwatch:
 
     def __exit__(self, *exception: object) -> None:
         self.seconds = time.perf_counter() - self._began
+
+
+def text(size: int) -> str:
+    """Return so many characters that hardly compress."""
+    return base64.b64encode(random.Random(1).randbytes(size * 3 // 4 + 3)).decode("ascii")[:size]
 
 
 def peak_mb() -> float:

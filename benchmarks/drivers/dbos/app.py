@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from dbos import DBOS, DBOSConfig
 
 from benchmarks.drivers.job import Figures, Job
-from dbos import DBOS, DBOSConfig
 
 WARM_UP = 20
 
@@ -69,7 +71,7 @@ def _configure(job: Job) -> None:
     DBOS(config=config)
 
 
-Sources = Callable[[], Awaitable[None]]
+Sources = Callable[[], Coroutine[Any, Any, None]]
 
 
 async def _no_sources() -> None:

@@ -6,9 +6,10 @@ import asyncio
 import queue
 import time
 
+from dbos import DBOS, DBOSClient, SetWorkflowID
+
 from benchmarks.drivers.dbos.app import launched, sqlalchemy_url
 from benchmarks.drivers.job import Figures, Job, Partner, latencies
-from dbos import DBOS, DBOSClient, SetWorkflowID
 
 PAUSE = 0.01
 RECEIVER = "receiver"

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from dbos import DBOS
+
 from benchmarks.drivers.dbos.app import amany_steps, aone_step, launched, many_steps, one_step
 from benchmarks.drivers.job import Figures, Job, Stopwatch, latencies, rate
-from dbos import DBOS
 
 STARTERS = 16
 
@@ -60,9 +61,7 @@ def at_once(sync_workflow: Any, async_workflow: Any, argument: Callable[[int], i
     def workload(job: Job) -> Figures:
         def blocking() -> Figures:
             with ThreadPoolExecutor(STARTERS) as threads, Stopwatch() as watch:
-                handles = list(
-                    threads.map(lambda n: DBOS.start_workflow(sync_workflow, argument(n)), range(job.count))
-                )
+                handles = list(threads.map(lambda n: DBOS.start_workflow(sync_workflow, argument(n)), range(job.count)))
                 results = [handle.get_result() for handle in handles]
             assert len(results) == job.count
             return rate(job.count, watch.seconds)

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import sqlalchemy
+from dbos import DBOS, AsyncSQLAlchemyDatasource, SQLAlchemyDatasource
 
 from benchmarks.drivers.dbos.app import launched, sqlalchemy_url
 from benchmarks.drivers.job import Figures, Job, Stopwatch, rate
-from dbos import DBOS, AsyncSQLAlchemyDatasource, SQLAlchemyDatasource
 
 AT_ONCE = 16
 _INSERT = sqlalchemy.text("INSERT INTO app_rows (body) VALUES (:body)")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from typing import Any
+from unittest.mock import patch
 
 from benchmarks.drivers.holdfast.speed import aone_step, one_step
 from benchmarks.drivers.job import Figures, Job
@@ -52,7 +53,7 @@ class Statements:
             connection.set_trace_callback(self._note)
             return connection
 
-        sqlite3.connect = connect
+        patch.object(sqlite3, "connect", connect).start()
 
     def _note(self, _statement: str) -> None:
         self.seen += 1
@@ -64,7 +65,7 @@ class Statements:
 
 def transactions(url: str) -> int:
     """Return how many transactions the database has ended."""
-    import psycopg  # noqa: PLC0415 - SQLite needs no driver
+    import psycopg
 
     with psycopg.connect(url, autocommit=True) as connection:
         row = connection.execute(
