@@ -17,6 +17,8 @@ from benchmarks.results import Results
 from benchmarks.runner import ROOT, Runner
 
 FOLDER = ROOT / ".bench"
+URL_VARIABLE = "HOLDFAST_BENCH_POSTGRES_URL"
+"""Another server to measure on than the one that is started here."""
 DISK = Path("/var/tmp")  # noqa: S108 - what is made there is under a random name; unlike /tmp it is never in memory
 
 
@@ -44,7 +46,7 @@ def main() -> None:
     environments = Environments(FOLDER)
     for name in sorted({CONTENDERS[each].environment or "plot" for each in given.contender}):
         environments.build(name)
-    databases = Databases(given.folder)
+    databases = Databases(given.folder, postgres_url=os.environ.get(URL_VARIABLE, ""))
     results = Results.load(given.into) if given.into.exists() else Results()
     try:
         rounds = 1 if given.quick else given.rounds

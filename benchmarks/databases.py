@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 import tempfile
@@ -16,18 +15,17 @@ from psycopg import sql
 
 from tests.postgres_server import PostgresServer
 
-URL_VARIABLE = "HOLDFAST_BENCH_POSTGRES_URL"
 _DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 
 
 class Databases:
     """Where databases are made: a folder for SQLite's files, a PostgreSQL server for the others."""
 
-    def __init__(self, disk: Path) -> None:
+    def __init__(self, disk: Path, *, postgres_url: str = "") -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="holdfast-bench-", dir=disk))
         self._folder.chmod(0o755)
         self._server: PostgresServer | None = None
-        self._admin_url = os.environ.get(URL_VARIABLE, "")
+        self._admin_url = postgres_url
         self._kept: dict[tuple[str, int], str] = {}
         self._exits = ExitStack()
 
@@ -74,7 +72,7 @@ class Databases:
                 admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def admin_url(self) -> str:
-        """Return the server's URL; start one if the environment names none."""
+        """Return the server's URL; start one if none was given."""
         if not self._admin_url:
             folder = self._folder / "postgres"
             folder.mkdir()
