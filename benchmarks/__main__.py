@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 from benchmarks import machine, report
@@ -41,6 +43,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> None:
     """Run what the command line chooses, then write the page and the plot."""
     given = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the server is stopped, too
     load = os.getloadavg()[0]
     FOLDER.mkdir(exist_ok=True)
     environments = Environments(FOLDER)
