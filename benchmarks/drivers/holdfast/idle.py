@@ -74,8 +74,6 @@ def transactions(url: str) -> int:
     return int(row[0]) if row else 0
 
 
-
-
 def _settling(job: Job) -> float:
     """Return the seconds until earlier work is in the numbers: PostgreSQL's sessions tell theirs every ten."""
     return 0.5 if job.is_sqlite else 11.0
