@@ -52,6 +52,10 @@ ONLY_POSTGRES = {
     "now": "SQLite's clock is this machine's",
     "admit_workflows": "claim_workflows does it on SQLite, where nobody else holds a row",
     "lock_queue_key": "SQLite has one writer at a time",
+    "connection_counts": "a server has a limit of connections",
+    "server_role": "a server may be a standby or read-only",
+    "schema_privileges": "SQLite's rights are those of its file",
+    "database_privileges": "SQLite's rights are those of its file",
 }
 
 

@@ -145,7 +145,7 @@ def talks() -> list[str]:
 
 
 @workflow
-def sleeps() -> str:
+def naps() -> str:
     sleep(0.5)
     crash_once("between")
     act("slept")
@@ -153,7 +153,7 @@ def sleeps() -> str:
 
 
 @workflow
-async def asleeps() -> str:
+async def anaps() -> str:
     await asleep(0.5)
     crash_once("between")
     await aact("slept")

@@ -106,7 +106,7 @@ def test_promise_messages_are_delivered_once_and_in_order(store_url: str, tmp_pa
     assert killed_and_restarted(store_url, "talks", tmp_path / "effects", "between") == "['a', 'b']"
 
 
-@pytest.mark.parametrize("name", ["sleeps", "asleeps"])
+@pytest.mark.parametrize("name", ["naps", "anaps"])
 def test_promise_sleep_survives_a_restart(store_url: str, tmp_path: Path, name: str) -> None:
     assert killed_and_restarted(store_url, name, tmp_path / "effects", "after-slept") == "awake"
 

@@ -37,7 +37,7 @@ def clean(what: str) -> None:
 
 
 @workflow
-def waits() -> None:
+def bides() -> None:
     try:
         recv("never")
     except WorkflowCancelled:
@@ -48,13 +48,13 @@ def waits() -> None:
 @workflow
 def has_a_child() -> None:
     try:
-        waits()
+        bides()
     finally:
         cleaned.append("parent")
 
 
 def test_a_waiting_workflow_cleans_up_and_ends_as_cancelled(app: Holdfast) -> None:
-    handle = start(waits)
+    handle = start(bides)
     handle.cancel()
     with pytest.raises(WorkflowWasCancelled, match=handle.id):
         handle.result(timeout=10)
@@ -63,7 +63,7 @@ def test_a_waiting_workflow_cleans_up_and_ends_as_cancelled(app: Holdfast) -> No
 
 
 def test_a_workflow_out_of_memory_is_woken_to_be_cancelled(app: Holdfast) -> None:
-    handle = start(waits)
+    handle = start(bides)
     eventually(lambda: handle.status() is Status.SUSPENDED)
     handle.cancel()
     eventually(lambda: handle.status() is Status.CANCELLED)
@@ -72,7 +72,7 @@ def test_a_workflow_out_of_memory_is_woken_to_be_cancelled(app: Holdfast) -> Non
 
 def test_children_follow(app: Holdfast) -> None:
     handle = start(has_a_child)
-    child = retrieve(f"{handle.id}/waits#1")
+    child = retrieve(f"{handle.id}/bides#1")
     eventually(lambda: app.store.get_workflow(child.id) is not None)
     handle.cancel()
     eventually(lambda: handle.status() is Status.CANCELLED)
@@ -80,7 +80,7 @@ def test_children_follow(app: Holdfast) -> None:
 
 
 def test_one_that_never_started_is_cancelled_at_once(app: Holdfast) -> None:
-    handle = options(delay=3600).start(waits)
+    handle = options(delay=3600).start(bides)
     handle.cancel()
     assert handle.status() is Status.CANCELLED
     assert cleaned == []
