@@ -91,43 +91,49 @@ class Workload:
 
 
 P99 = took("p99_ms", "ms (p99)")
+CPU = took("cpu_us", "µs of CPU each")
 
 WORKLOADS = (
     Workload(
         id="1",
         title="one-step workflow alone",
         figure=LATENCY,
-        also=(P99,),
+        also=(P99, CPU),
         counts={"holdfast": 1000, "floor": 1000, "dbos": 150, "dbos-wal": 150, "absurd": 150},
     ),
     Workload(
         id="2",
         title="steps in one workflow, one after another",
         figure=RATE,
+        also=(CPU,),
         counts={"holdfast": 2000, "floor": 2000, "dbos": 300, "dbos-wal": 300, "absurd": 300},
     ),
     Workload(
         id="3",
         title="one-step workflows, all at once",
         figure=RATE,
+        also=(CPU,),
         counts={"holdfast": 10_000, "floor": 2000, "dbos": 500, "dbos-wal": 500, "absurd": 500},
     ),
     Workload(
         id="4",
         title="ten-step workflows, all at once",
         figure=RATE,
+        also=(CPU,),
         counts={"holdfast": 1000, "floor": 300, "dbos": 50, "dbos-wal": 50},
     ),
     Workload(
         id="5a",
         title="transactions with one row, in one workflow",
         figure=RATE,
+        also=(CPU,),
         counts={"holdfast": 1000, "floor": 2000, "dbos": 100, "dbos-wal": 100},
     ),
     Workload(
         id="5b",
         title="transactions with one row, in 16 workflows at once",
         figure=RATE,
+        also=(CPU,),
         counts={"holdfast": 1600, "floor": 2000, "dbos": 160, "dbos-wal": 160},
         quick={"holdfast": 32},
     ),

@@ -20,6 +20,8 @@ their median is shown. Ratios carry over to other machines, the rest only roughl
 - **of the floor**: the speed as a part of the floor's. Where many workflows share a commit it goes beyond 1.
 - **Holdfast is**: how many times as fast as this contender Holdfast is, with functions of the same kind.
 - **count**: how many each run did. The peers do fewer where they take long; rates and medians hardly depend on it.
+- **CPU each**: the processor time of the contender's process, the PostgreSQL server's not counted. It hardly depends on
+  what else the machine does.
 - **memory**: peak resident memory of the contender's processes, its Python included; the PostgreSQL server's is not.
 - DBOS's SQLite file is used as shipped, and once more set to WAL beforehand. Absurd works on PostgreSQL only; alone,
   its tasks are worked off by the process that spawned them, for its worker looks for work four times a second.

@@ -123,42 +123,46 @@ def _in_mode(job: Job, blocking: Callable[[Any], Figures], coroutine: Callable[[
     return figures
 
 
-def _one_after_another(job: Job, tasks: int, steps: int) -> list[float]:
-    """Spawn tasks and work each off at once; return what each took."""
+def _one_after_another(job: Job, tasks: int, steps: int) -> tuple[list[float], Stopwatch]:
+    """Spawn tasks and work each off at once; return what each took, and what all did."""
     samples: list[float] = []
+    watch = Stopwatch()
 
     def blocking(app: Any) -> Figures:
-        for _ in range(tasks):
-            began = time.perf_counter()
-            task_id = app.spawn("steps", {"steps": steps})["task_id"]
-            app.work_batch()
-            assert app.fetch_task_result(task_id).result == steps
-            samples.append(time.perf_counter() - began)
+        with watch:
+            for _ in range(tasks):
+                began = time.perf_counter()
+                task_id = app.spawn("steps", {"steps": steps})["task_id"]
+                app.work_batch()
+                assert app.fetch_task_result(task_id).result == steps
+                samples.append(time.perf_counter() - began)
         return {}
 
     async def coroutine(app: Any) -> Figures:
-        for _ in range(tasks):
-            began = time.perf_counter()
-            task_id = (await app.spawn("steps", {"steps": steps}))["task_id"]
-            await app.work_batch()
-            assert (await app.fetch_task_result(task_id)).result == steps
-            samples.append(time.perf_counter() - began)
+        with watch:
+            for _ in range(tasks):
+                began = time.perf_counter()
+                task_id = (await app.spawn("steps", {"steps": steps}))["task_id"]
+                await app.work_batch()
+                assert (await app.fetch_task_result(task_id)).result == steps
+                samples.append(time.perf_counter() - began)
         return {}
 
     _prepare(job)
     _in_mode(job, blocking, coroutine)
-    return samples
+    return samples, watch
 
 
 def alone(job: Job) -> Figures:
     """Workload 1."""
-    samples = _one_after_another(job, job.count, 1)
-    return {**latencies(samples), **rate(job.count, sum(samples))}
+    samples, watch = _one_after_another(job, job.count, 1)
+    return {**latencies(samples), **rate(job.count, watch)}
 
 
 def steps(job: Job) -> Figures:
     """Workload 2."""
-    return rate(job.count, _one_after_another(job, 1, job.count)[0])
+    _, watch = _one_after_another(job, 1, job.count)
+    return rate(job.count, watch)
 
 
 def at_once(job: Job) -> Figures:
@@ -173,7 +177,7 @@ def at_once(job: Job) -> Figures:
             await asyncio.gather(*(spawner.spawn("steps", {"steps": 1}) for _ in range(job.count)))
             await working
         await worker.close()
-        return rate(job.count, watch.seconds)
+        return rate(job.count, watch)
 
     def blocking(spawner: Any) -> Figures:
         worker = Absurd(job.url)
@@ -185,7 +189,7 @@ def at_once(job: Job) -> Figures:
                 spawner.spawn("steps", {"steps": 1})
             thread.join()
         worker.close()
-        return rate(job.count, watch.seconds)
+        return rate(job.count, watch)
 
     return _in_mode(job, blocking, coroutine)
 

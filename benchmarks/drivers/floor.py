@@ -55,7 +55,7 @@ def loop(commits_each: int) -> Callable[[Job], Figures]:
                 for part in range(commits_each):
                     commit(each * commits_each + part)
                 samples.append(time.perf_counter() - began)
-        return {**rate(job.count, watch.seconds), **latencies(samples)}
+        return {**rate(job.count, watch), **latencies(samples)}
 
     return workload
 

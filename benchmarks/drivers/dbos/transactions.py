@@ -84,12 +84,12 @@ def _run(job: Job, workflows: int) -> Figures:
             handles = list(threads.map(lambda _: DBOS.start_workflow(made[0], each), range(workflows)))
             for handle in handles:
                 handle.get_result()
-        return rate(each * workflows, watch.seconds)
+        return rate(each * workflows, watch)
 
     async def coroutine() -> Figures:
         with Stopwatch() as watch:
             await asyncio.gather(*(made[0](each) for _ in range(workflows)))
-        return rate(each * workflows, watch.seconds)
+        return rate(each * workflows, watch)
 
     return launched(job, blocking, coroutine, sources=sources)
 

@@ -40,7 +40,7 @@ def payloads(job: Job) -> Figures:
                 began = time.perf_counter()
                 assert echo(payload) == payload
                 samples.append(time.perf_counter() - began)
-        return {**latencies(samples), **rate(job.count, watch.seconds)}
+        return {**latencies(samples), **rate(job.count, watch)}
 
     async def coroutine() -> Figures:
         with Stopwatch() as watch:
@@ -48,7 +48,7 @@ def payloads(job: Job) -> Figures:
                 began = time.perf_counter()
                 assert await aecho(payload) == payload
                 samples.append(time.perf_counter() - began)
-        return {**latencies(samples), **rate(job.count, watch.seconds)}
+        return {**latencies(samples), **rate(job.count, watch)}
 
     return launched(job, blocking, coroutine)
 

@@ -79,7 +79,7 @@ def alone(job: Job) -> Figures:
                 began = time.perf_counter()
                 one_step(number)
                 samples.append(time.perf_counter() - began)
-        return {**latencies(samples), **rate(job.count, watch.seconds)}
+        return {**latencies(samples), **rate(job.count, watch)}
 
     async def coroutine() -> Figures:
         with Stopwatch() as watch:
@@ -87,7 +87,7 @@ def alone(job: Job) -> Figures:
                 began = time.perf_counter()
                 await aone_step(number)
                 samples.append(time.perf_counter() - began)
-        return {**latencies(samples), **rate(job.count, watch.seconds)}
+        return {**latencies(samples), **rate(job.count, watch)}
 
     return launched(job, blocking, coroutine)
 
@@ -98,12 +98,12 @@ def steps(job: Job) -> Figures:
     def blocking() -> Figures:
         with Stopwatch() as watch:
             assert many_steps(job.count) == job.count
-        return rate(job.count, watch.seconds)
+        return rate(job.count, watch)
 
     async def coroutine() -> Figures:
         with Stopwatch() as watch:
             assert await amany_steps(job.count) == job.count
-        return rate(job.count, watch.seconds)
+        return rate(job.count, watch)
 
     return launched(job, blocking, coroutine)
 
@@ -117,13 +117,13 @@ def at_once(sync_workflow: Any, async_workflow: Any, argument: Callable[[int], i
                 handles = list(threads.map(lambda n: start(sync_workflow, argument(n)), range(job.count)))
                 results = [handle.result() for handle in handles]
             assert len(results) == job.count
-            return rate(job.count, watch.seconds)
+            return rate(job.count, watch)
 
         async def coroutine() -> Figures:
             with Stopwatch() as watch:
                 results = await asyncio.gather(*(async_workflow(argument(n)) for n in range(job.count)))
             assert len(results) == job.count
-            return rate(job.count, watch.seconds)
+            return rate(job.count, watch)
 
         return launched(job, blocking, coroutine)
 

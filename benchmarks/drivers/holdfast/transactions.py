@@ -55,13 +55,13 @@ def alone(job: Job) -> Figures:
         create_table()
         with Stopwatch() as watch:
             inserts(_statement(job), job.count)
-        return rate(job.count, watch.seconds)
+        return rate(job.count, watch)
 
     async def coroutine() -> Figures:
         await asyncio.to_thread(create_table)
         with Stopwatch() as watch:
             await ainserts(_statement(job), job.count)
-        return rate(job.count, watch.seconds)
+        return rate(job.count, watch)
 
     return launched(job, blocking, coroutine)
 
@@ -76,13 +76,13 @@ def at_once(job: Job) -> Figures:
             handles = list(threads.map(lambda _: start(inserts, _statement(job), each), range(AT_ONCE)))
             for handle in handles:
                 handle.result()
-        return rate(each * AT_ONCE, watch.seconds)
+        return rate(each * AT_ONCE, watch)
 
     async def coroutine() -> Figures:
         await asyncio.to_thread(create_table)
         with Stopwatch() as watch:
             await asyncio.gather(*(ainserts(_statement(job), each) for _ in range(AT_ONCE)))
-        return rate(each * AT_ONCE, watch.seconds)
+        return rate(each * AT_ONCE, watch)
 
     return launched(job, blocking, coroutine)
 
