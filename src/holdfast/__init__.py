@@ -34,6 +34,7 @@ from holdfast.api.verbs import (
     in_workflow,
     logger,
     map,  # noqa: A004 - the field's word; `from holdfast import map` says whose it is
+    on_undo,
     read_stream,
     recv,
     retrieve,
@@ -113,6 +114,7 @@ __all__ = [
     "in_workflow",
     "logger",
     "map",
+    "on_undo",
     "options",
     "patched",
     "read_stream",

@@ -210,9 +210,9 @@ class Bench:
         """Set a workflow aside."""
         self.write(SetAside(status=Status.BLOCKED, report='{"reason": "changed"}'), fence=fence)
 
-    def sleep(self, fence: Fence, *waits: WaitOn, wake_at: float | None = None) -> bool:
+    def sleep(self, fence: Fence, *waits: WaitOn, wake_at: float | None = None, cancel_heard: bool = False) -> bool:
         """Try to suspend a workflow; return whether it was."""
-        suspended: bool = self.ask(Suspend(wake_at=wake_at, waits=waits), fence)
+        suspended: bool = self.ask(Suspend(wake_at=wake_at, waits=waits, cancel_heard=cancel_heard), fence)
         return suspended
 
     def tell(self, workflow_id: str, body: str = '"hello"', **fields: Any) -> Status | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -10,10 +11,15 @@ from holdfast import (
     Holdfast,
     Status,
     WorkflowCancelled,
+    agather,
+    arecv,
     astart,
+    branch,
+    gather,
     options,
     recv,
     retrieve,
+    send,
     sleep,
     start,
     step,
@@ -129,3 +135,81 @@ def test_a_timeout_cancels(app: Holdfast) -> None:
 
     handle = options(timeout=0.2).start(slow)
     eventually(lambda: handle.status() is Status.CANCELLED)
+
+
+@workflow
+def waits_twice() -> None:
+    try:
+        gather(lambda: in_a_branch("left"), lambda: in_a_branch("right"))
+    except WorkflowCancelled:
+        gather(lambda: clean("both"), lambda: clean("both"))
+        recv("cleaned")
+        clean("after")
+        raise
+
+
+def in_a_branch(side: str) -> None:
+    try:
+        with branch("inner"):
+            recv("never")
+    finally:
+        clean(side)
+
+
+@workflow
+async def awaits_twice() -> None:
+    try:
+        await agather(ain_a_branch("left"), ain_a_branch("right"))
+    except WorkflowCancelled:
+        await agather(aclean("both"), aclean("both"))
+        await arecv("cleaned")
+        await aclean("after")
+        raise
+
+
+async def ain_a_branch(side: str) -> None:
+    try:
+        with branch("inner"):
+            await arecv("never")
+    finally:
+        await aclean(side)
+
+
+@step
+async def aclean(what: str) -> None:
+    cleaned.append(what)
+
+
+@pytest.mark.parametrize("asleep", [False, True], ids=["in memory", "out of memory"])
+@pytest.mark.parametrize("parallel", [waits_twice, awaits_twice], ids=["def", "async def"])
+def test_every_parallel_branch_hears_of_it_and_what_cleans_up_does_not(
+    app: Holdfast, parallel: Any, *, asleep: bool
+) -> None:
+    handle = app.start(parallel)
+    if asleep:
+        eventually(lambda: handle.status() is Status.SUSPENDED)
+    handle.cancel()
+    eventually(lambda: cleaned.count("both") == 2)
+    # It may leave memory while it cleans up, and is replayed to the same place.
+    eventually(lambda: handle.status() is Status.SUSPENDED)
+    send(handle.id, "yes", topic="cleaned")
+    eventually(lambda: handle.status() is Status.CANCELLED)
+    assert sorted(cleaned) == ["after", "both", "both", "left", "right"]
+    assert cleaned[-1] == "after"
+
+
+def test_a_branch_that_fails_does_not_hide_it(app: Holdfast) -> None:
+    def fails() -> None:
+        try:
+            recv("never")
+        except WorkflowCancelled:
+            raise ValueError("while cleaning up") from None
+
+    @workflow
+    def parallel() -> None:
+        gather(fails, lambda: recv("never"))
+
+    handle = start(parallel)
+    handle.cancel()
+    with pytest.raises(WorkflowWasCancelled):
+        handle.result(timeout=10)

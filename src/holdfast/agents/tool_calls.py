@@ -25,7 +25,7 @@ from langgraph.types import Command
 
 from holdfast.agents.messages import call_fingerprint, decode_value, encode_value
 from holdfast.agents.settings import StepSettings, step_options
-from holdfast.api.decorators import MARK
+from holdfast.api.describing import MARK
 from holdfast.api.verbs import arun_step, in_step, in_workflow, run_step, workflow_id
 from holdfast.core.options import StepOptions
 from holdfast.errors import UsageError

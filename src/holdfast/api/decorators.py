@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar, overload
 
+from holdfast.api.describing import MARK, default_name, is_a_method, step_definition, transaction_definition
 from holdfast.api.launched import find_engine, refuse_on_event_loop
 from holdfast.api.registry import registry
 from holdfast.core.codec import CallSignature
@@ -40,10 +41,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
 
-MARK = "__holdfast__"
-"""The attribute by which a decorated function carries its definition."""
-
-
 _AS_IT_COMES = StartOptions()
 
 
@@ -55,6 +52,8 @@ def workflow(
     name: str | None = None,
     version: str | None = None,
     on_new_version: OnNewVersion | None = None,
+    timeout: Duration | None = None,
+    inherit_deadline: bool = True,
     suspend: bool = True,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 def workflow(
@@ -64,6 +63,8 @@ def workflow(
     name: str | None = None,
     version: str | None = None,
     on_new_version: OnNewVersion | None = None,
+    timeout: Duration | None = None,
+    inherit_deadline: bool = True,
     suspend: bool = True,
 ) -> Any:
     """Make a function's progress durable.
@@ -76,19 +77,27 @@ def workflow(
     fingerprint of it). Workflows that were started under another version are resumed by the names of their steps, or
     with `on_new_version="pin"` kept for workers that have that version. A function may be kept beside a newer one of
     its name: then one of them states its `version`, and what was started under it goes on with it. The one that is
-    defined last is the newest. With `suspend=False` it waits in memory, for frameworks that keep state of their own in
-    mid-call.
+    defined last is the newest. It is cancelled `timeout` seconds after its first execution began, and as a child at its
+    parent's deadline, unless `inherit_deadline` is false. With `suspend=False` it waits in memory, for frameworks that
+    keep state of their own in mid-call.
 
     Raises `AlreadyRegistered` if another workflow has the name and version, or `ConfigurationError` for a bad option.
     """
-    options = WorkflowOptions(name=name, version=version, on_new_version=on_new_version, suspend=suspend)
+    options = WorkflowOptions(
+        name=name,
+        version=version,
+        on_new_version=on_new_version,
+        timeout=None if timeout is None else seconds(timeout),
+        inherit_deadline=inherit_deadline,
+        suspend=suspend,
+    )
     return _apply(function, lambda target: _workflow(target, options))
 
 
 def _workflow(function: Callable[..., Any], options: WorkflowOptions) -> Callable[..., Any]:
-    is_method = _is_method(function)
+    is_method = is_a_method(function)
     definition = WorkflowDefinition(
-        name=check_name("a workflow", options.name or _default_name(function)),
+        name=check_name("a workflow", options.name or default_name(function)),
         function=function,
         is_async=inspect.iscoroutinefunction(function),
         is_method=is_method,
@@ -151,6 +160,8 @@ def step(
     timeout: Duration | None = None,
     at_most_once: bool = False,
     check: Callable[..., Any] | None = None,
+    undo: Callable[..., Any] | None = None,
+    irreversible: bool = False,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 def step(
     function: Callable[..., Any] | None = None,
@@ -161,6 +172,8 @@ def step(
     timeout: Duration | None = None,
     at_most_once: bool = False,
     check: Callable[..., Any] | None = None,
+    undo: Callable[..., Any] | None = None,
+    irreversible: bool = False,
     **policy: Any,
 ) -> Any:
     """Record a function's outcome, so that it is not run again once it has one.
@@ -175,6 +188,10 @@ def step(
     its own. With `at_most_once` the body is never run a second time: after a crash in between, `check` is called
     with the arguments to find out what became of it, or else `StepOutcomeUnknown` is raised.
 
+    If the workflow fails or is cancelled after the step has succeeded, `undo(result, *args, **kwargs)` is run as a step
+    of its own, newest first. Its retries and timeout are this step's, unless it is a decorated step or transaction
+    itself. An `irreversible` step halts the undoing: the workflow is set aside, for a person to say how it goes on.
+
     Raises, when called: what the body raised last; `StepTimeout`; `PayloadError` if the result can't be recorded.
     """
     options = StepOptions(
@@ -184,6 +201,8 @@ def step(
         timeout=None if timeout is None else seconds(timeout),
         at_most_once=at_most_once,
         check=check,
+        undo=undo,
+        irreversible=irreversible,
     )
     return _apply(function, lambda target: _step(target, options))
 
@@ -200,19 +219,6 @@ def retry_policy(**fields: Any) -> RetryPolicy:
         return RetryPolicy(**fields)
     except TypeError as error:
         raise ConfigurationError(f"unknown option for a step: {error}") from None
-
-
-def step_definition(function: Callable[..., Any], options: StepOptions) -> StepDefinition:
-    """Describe a function as a step."""
-    is_method = _is_method(function)
-    return StepDefinition(
-        name=check_name("a step", options.name or _default_name(function)),
-        function=function,
-        is_async=inspect.iscoroutinefunction(function),
-        is_method=is_method,
-        signature=CallSignature.of(function, skip_first=is_method),
-        options=options,
-    )
 
 
 def _step(function: Callable[..., Any], options: StepOptions) -> Callable[..., Any]:
@@ -244,6 +250,8 @@ def transaction(
     database: str | None = None,
     isolation: str | None = None,
     conflict_retries: int = 20,
+    undo: Callable[..., Any] | None = None,
+    irreversible: bool = False,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 def transaction(
     function: Callable[..., Any] | None = None,
@@ -253,6 +261,8 @@ def transaction(
     database: str | None = None,
     isolation: str | None = None,
     conflict_retries: int = 20,
+    undo: Callable[..., Any] | None = None,
+    irreversible: bool = False,
 ) -> Any:
     """Commit a function's database writes together with its recorded outcome: exactly once, whatever happens.
 
@@ -260,22 +270,21 @@ def transaction(
     the workflow database, or on `database`, a name from `Holdfast(databases=…)`. It commits when the function returns
     and rolls back when it raises; the exception is then recorded. Serialization failures and deadlocks run it again,
     up to `conflict_retries` times. An `async def` runs in a thread with an event loop of its own, since the database
-    blocks.
+    blocks. `undo` and `irreversible` are as for `@step`; an undecorated `undo` is a transaction as well.
     """
-    options = TransactionOptions(name=name, database=database, isolation=isolation, conflict_retries=conflict_retries)
+    options = TransactionOptions(
+        name=name,
+        database=database,
+        isolation=isolation,
+        conflict_retries=conflict_retries,
+        undo=undo,
+        irreversible=irreversible,
+    )
     return _apply(function, lambda target: _transaction(target, options))
 
 
 def _transaction(function: Callable[..., Any], options: TransactionOptions) -> Callable[..., Any]:
-    is_method = _is_method(function)
-    definition = TransactionDefinition(
-        name=check_name("a transaction", options.name or _default_name(function)),
-        function=function,
-        is_async=inspect.iscoroutinefunction(function),
-        is_method=is_method,
-        signature=CallSignature.of(function, skip_first=is_method),
-        options=options,
-    )
+    definition = transaction_definition(function, options)
 
     @functools.wraps(function)
     def durable(*args: Any, **kwargs: Any) -> Any:
@@ -321,19 +330,6 @@ def _mark(durable: F, definition: WorkflowDefinition | StepDefinition | Transact
     registry.remember(definition.signature)
     setattr(durable, MARK, definition)
     return durable
-
-
-def _default_name(function: Callable[..., Any]) -> str:
-    return function.__qualname__.replace("<locals>.", "").replace("<lambda>", "lambda")
-
-
-def _is_method(function: Callable[..., Any]) -> bool:
-    """Tell a method from a function by what it looks like: defined in a class, first parameter self or cls."""
-    outer = function.__qualname__.rpartition(".")[0]
-    if not outer or outer.endswith("<locals>"):
-        return False
-    first = next(iter(inspect.signature(function).parameters), "")
-    return first in {"self", "cls"}
 
 
 def _in_transaction() -> bool:

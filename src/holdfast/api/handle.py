@@ -12,6 +12,7 @@ from holdfast.errors import WorkflowNotFound
 from holdfast.runtime.effects import Flow, drive, drive_async
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.starting import child_result
+from holdfast.runtime.undo import skip
 
 R = TypeVar("R")
 
@@ -65,6 +66,18 @@ class Handle(Generic[R]):
     async def acancel(self) -> None:
         """Ask for the cancellation in a coroutine; see `cancel`."""
         await drive_async(self._cancel())
+
+    def skip_undo(self, reason: str = "") -> str:
+        """Say that a person has settled what halted the undoing, and let it go on; return which step that is.
+
+        The reason is recorded. Raises `WorkflowNotFound`; `UsageError` if no undoing has halted there.
+        """
+        refuse_on_event_loop("Handle.skip_undo()", "await handle.askip_undo()")
+        return drive(skip(self._find("Handle.skip_undo()"), self.id, reason))
+
+    async def askip_undo(self, reason: str = "") -> str:
+        """Skip the step that halted the undoing, in a coroutine; see `skip_undo`."""
+        return await drive_async(skip(self._find("Handle.askip_undo()"), self.id, reason))
 
     def _find(self, verb: str) -> Engine:
         return self._engine or engine_for(verb)

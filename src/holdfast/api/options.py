@@ -1,15 +1,16 @@
-"""How a workflow is to be started: id, timeout, delay, queue, bound to a way of starting it."""
+"""How a workflow is to be started: id, delay, time limits, queue, bound to a way of starting it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 
 from holdfast.api.decorators import definition_of
 from holdfast.api.handle import Handle
 from holdfast.api.launched import engine_for, refuse_on_event_loop
 from holdfast.api.verbs import astart_many_with, astart_with, start_many_with, start_with
-from holdfast.core.options import Duration, StartOptions, seconds
+from holdfast.core.options import Duration, StartOptions, point_in_time, seconds
 from holdfast.runtime import starting
 from holdfast.runtime.effects import drive, drive_async
 from holdfast.runtime.engine import Engine
@@ -27,6 +28,8 @@ class Options:
         id: str | None = None,
         timeout: Duration | None = None,
         delay: Duration | None = None,
+        deadline: datetime | float | None = None,
+        inherit_deadline: bool | None = None,
         queue: str | None = None,
         priority: int = 0,
         partition: str | None = None,
@@ -39,6 +42,8 @@ class Options:
             id=id,
             timeout=None if timeout is None else seconds(timeout),
             delay=None if delay is None else seconds(delay),
+            deadline_at=None if deadline is None else point_in_time(deadline),
+            inherit_deadline=inherit_deadline,
             queue=queue,
             priority=priority,
             partition=partition,
@@ -95,22 +100,29 @@ def options(
     dedup: str | None = None,
     debounce: Duration | None = None,
     debounce_max: Duration | None = None,
+    deadline: datetime | float | None = None,
+    inherit_deadline: bool | None = None,
 ) -> Options:
     """Say how a workflow is to be started: `options(id="refund-42").start(refund, 42)`.
 
-    `id` makes starting idempotent. `timeout` (seconds) cancels it that long after it was created. `delay` (seconds)
-    keeps it in the database for so long before it starts.
+    `id` makes starting idempotent. `delay` (seconds) keeps it in the database for so long before it starts. `timeout`
+    (seconds) cancels it that long after its first execution began; infinity takes back what `@workflow(timeout=…)`
+    says. `deadline` (a datetime with a time zone, or seconds since the epoch) cancels it then, begun or not. The
+    earliest counts, and for a child its parent's too, unless `inherit_deadline` is False.
 
     `queue` lets it wait until the queue's limits let it start, on any worker; smaller `priority` first, and in turn
     with other `partition`s. With `dedup`, a key, one that has no outcome yet in this queue takes the place of a second:
     its handle is returned. `debounce` (seconds, with `dedup`) waits for later starts with the key, each of which
     replaces the input and begins the wait anew, for at most `debounce_max` seconds (default: ten times as long).
+
     Raises `ConfigurationError` for options that don't go together; `start` does for a queue that nobody declared.
     """
     return Options(
         id=id,
         timeout=timeout,
         delay=delay,
+        deadline=deadline,
+        inherit_deadline=inherit_deadline,
         queue=queue,
         priority=priority,
         partition=partition,

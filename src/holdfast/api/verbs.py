@@ -6,17 +6,19 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, MutableMapping
 from typing import Any, ParamSpec, TypeVar, overload
 
-from holdfast.api.decorators import definition_of, step_definition
+from holdfast.api.decorators import definition_of
+from holdfast.api.describing import MARK, step_definition, undo_verb_definition
 from holdfast.api.handle import Handle
 from holdfast.api.launched import blocking_engine, engine_for, refuse_on_event_loop
 from holdfast.core.options import Duration, StartOptions, StepOptions, seconds
 from holdfast.errors import OutsideWorkflow, UsageError
 from holdfast.runtime import batches, branches, messages, starting, streams
-from holdfast.runtime.context import StepInfo, current
+from holdfast.runtime.context import StepInfo, current, workflow_frame
 from holdfast.runtime.databases import scope_here
 from holdfast.runtime.effects import drive, drive_async
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.step import run_step as run_step_flow
+from holdfast.runtime.undo import ask_for_undo
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -113,9 +115,13 @@ def _handles(engine: Engine, function: Callable[..., Any], workflow_ids: list[st
 
 
 def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> starting.Call:
-    instance = getattr(function, "__self__", None)
-    bound = (instance, *args) if instance is not None else args
-    return starting.Call(definition_of(function), bound, kwargs)
+    return starting.Call(definition_of(function), _bound(function, args), kwargs)
+
+
+def _bound(function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Put the instance before the arguments of a decorated method."""
+    instance = getattr(function, "__self__", None) if hasattr(function, MARK) else None
+    return (instance, *args) if instance is not None else args
 
 
 def retrieve(workflow_id: str) -> Handle[Any]:
@@ -280,6 +286,22 @@ def _bind(function: Callable[[T], R], item: T) -> Callable[[], R]:
 
 def _already(coroutine: Coroutine[Any, Any, T]) -> Callable[[], Coroutine[Any, Any, T]]:
     return lambda: coroutine
+
+
+# Undoing
+
+
+def on_undo(function: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> None:
+    """Have `function(*args, **kwargs)` called if the workflow fails or is cancelled from here on.
+
+    It is run as a step, or as what it is decorated as, in its turn among all that is undone: newest first. Ask for it
+    before a step whose failure may leave something behind. It is for workflow code, `def` and `async def`, and costs no
+    commit of its own. Code must ask for the same when it is replayed.
+
+    Raises `OutsideWorkflow`; `UsageError` in a step, or for an `async def` in a workflow that is a `def`.
+    """
+    frame = workflow_frame("on_undo()")
+    ask_for_undo(frame.execution, undo_verb_definition(function), _bound(function, args), kwargs)
 
 
 # Steps without a decorator

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from holdfast.api.decorators import step_definition
+from holdfast.api.describing import step_definition
 from holdfast.api.launched import refuse_on_event_loop
 from holdfast.approvals.approvals import Approvals
 from holdfast.approvals.courier import Courier

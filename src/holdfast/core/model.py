@@ -59,6 +59,12 @@ class Kind(StrEnum):
     """The place at which a cancellation was raised in the workflow's code."""
     VERSION = "version"
     """From here on another version of the code recorded; or, at the end, what that version did not ask for."""
+    UNDO = "undo"
+    """The workflow has failed or was cancelled, and begins to undo what it did."""
+    ON_UNDO = "on_undo"
+    """The code asked for something to be done in that case."""
+    SKIPPED = "skipped"
+    """A person has settled what could not be undone."""
     PATCH = "patch"
     """What `patched` answered in a branch."""
 
@@ -89,6 +95,9 @@ class NewWorkflow:
     wake_at: float | None = None
     """When an enqueued workflow may start; None means at once."""
     deadline_at: float | None = None
+    timeout: float | None = None
+    """Seconds that begin to count when it is claimed for the first time; None for one that is executed at once, whose
+    `deadline_at` says it all."""
     traceparent: str | None = None
     queue: str | None = None
     """Waits there until it is let in; needs `owner` None."""
@@ -137,6 +146,7 @@ class WorkflowRecord:
     created_at: float
     wake_at: float | None
     deadline_at: float | None
+    """When it is cancelled; a timeout counts in once the workflow has begun."""
     cancel_at: float | None
     """When its cancellation was asked for; the status follows once its code has ended."""
     crashes: int

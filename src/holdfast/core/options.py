@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
 from holdfast.core.identity import check_text
@@ -33,6 +34,21 @@ def seconds(duration: Duration) -> float:
     return value
 
 
+def point_in_time(when: datetime | float) -> float:
+    """Convert a time to seconds since the epoch.
+
+    Raises `ConfigurationError` if it is a datetime without a time zone, or not a number.
+    """
+    if isinstance(when, datetime):
+        if when.utcoffset() is None:
+            raise ConfigurationError(f"a deadline needs a time zone, such as datetime.now(UTC): {when!r}")
+        return when.timestamp()
+    value = float(when)
+    if math.isnan(value):
+        raise ConfigurationError("a deadline must be a datetime, or seconds since the epoch, not NaN")
+    return value
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepOptions:
     """How a step is named, retried and limited."""
@@ -49,12 +65,17 @@ class StepOptions:
     check: Callable[..., Any] | None = None
     """Called with the arguments when an at-most-once step was interrupted: finds out and returns its outcome, or
     raises."""
+    undo: Callable[..., Any] | None = None
+    """Called with the result and the arguments if the workflow fails or is cancelled later."""
+    irreversible: bool = False
+    """Undoing what came before it needs a person's word."""
 
     def __post_init__(self) -> None:
         if self.at_most_once and self.policy.retries:
             raise ConfigurationError("a step with at_most_once=True can't have retries")
         if self.check is not None and not self.at_most_once:
             raise ConfigurationError("check= belongs to a step with at_most_once=True")
+        _check_undo(self.undo, irreversible=self.irreversible)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +89,18 @@ class TransactionOptions:
     """`read committed`, `repeatable read` or `serializable`; None is the database's default."""
     conflict_retries: int = 20
     """Further tries after a serialization failure or deadlock."""
+    undo: Callable[..., Any] | None = None
+    """Called with the result and the arguments if the workflow fails or is cancelled later."""
+    irreversible: bool = False
+    """Undoing what came before it needs a person's word."""
+
+    def __post_init__(self) -> None:
+        _check_undo(self.undo, irreversible=self.irreversible)
+
+
+def _check_undo(undo: object, *, irreversible: bool) -> None:
+    if undo is not None and irreversible:
+        raise ConfigurationError("what is irreversible=True can't have an undo= function")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +113,10 @@ class WorkflowOptions:
     """Default: a hash of the function's source."""
     on_new_version: OnNewVersion | None = None
     """Default: that of `Config`."""
+    timeout: float | None = None
+    """Seconds from its first execution after which it is cancelled, unless it is started with another timeout."""
+    inherit_deadline: bool = True
+    """As a child, it is cancelled at its parent's deadline, too."""
     suspend: bool = True
     """False: waits stay in memory, for frameworks that keep state of their own in mid-call."""
 
@@ -97,9 +134,13 @@ class StartOptions:
     id: str | None = None
     """The workflow's id; the same id again is the same workflow. Default: a new unique one."""
     timeout: float | None = None
-    """Seconds from now after which it is cancelled."""
+    """Seconds from its first execution after which it is cancelled. Default: the workflow's own; infinity: none."""
     delay: float | None = None
     """Seconds before it may start."""
+    deadline_at: float | None = None
+    """When it is cancelled, begun or not, in seconds since the epoch."""
+    inherit_deadline: bool | None = None
+    """Whether a child is cancelled at its parent's deadline, too. Default: what its decorator says."""
     queue: str | None = None
     """The queue in which it waits until the queue's limits let it start."""
     priority: int = 0

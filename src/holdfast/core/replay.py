@@ -11,13 +11,17 @@ from dataclasses import dataclass
 
 from holdfast.core.model import Checkpoint, Kind
 
-_MARKS = frozenset({Kind.CANCEL, Kind.BRANCH, Kind.VERSION, Kind.PATCH})
+_MARKS = frozenset({Kind.CANCEL, Kind.BRANCH, Kind.VERSION, Kind.PATCH, Kind.UNDO, Kind.SKIPPED})
 """Kinds that note something about the workflow."""
 AUXILIARY = frozenset({Kind.TIMER, Kind.INTENT}) | _MARKS
 """Kinds that no code asks for in turn: marks, and what accompanies an operation, named `step_id:what`."""
 
 CANCEL_ID = "$cancel"
 """The identity of the checkpoint that says where a cancellation was raised."""
+UNDO_ID = "$undo"
+"""The identity of the checkpoint that says that undoing has begun."""
+UNDO_BRANCH = "$undo"
+"""Where undo steps are recorded: the engine asks for them, not the code."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +74,10 @@ class Journal:
         """Look up an auxiliary checkpoint, without holding the code to anything."""
         return self._recorded.get(step_id)
 
+    def of_kind(self, kind: Kind) -> list[Checkpoint]:
+        """Look up all checkpoints of an auxiliary kind."""
+        return [checkpoint for checkpoint in self._recorded.values() if checkpoint.kind is kind]
+
     def take(self, operation: Operation) -> Checkpoint | None:
         """Return what was recorded for the operation, or None if it is new. Raises `Mismatch`."""
         if not self._recorded:
@@ -113,11 +121,12 @@ class Journal:
 
     def unasked(self) -> list[Checkpoint]:
         """Return the recorded operations that the code has not asked for, in the order of recording."""
-        left = (checkpoint for checkpoint in self._recorded.values() if checkpoint.kind not in AUXILIARY)
-        return sorted((each for each in left if each.step_id not in self._taken), key=lambda each: each.seq)
+        recorded = self._recorded.values()
+        asked = (each for each in recorded if each.kind not in AUXILIARY and each.branch != UNDO_BRANCH)
+        return sorted((each for each in asked if each.step_id not in self._taken), key=lambda each: each.seq)
 
     def _is_owed(self, checkpoint: Checkpoint) -> bool:
-        if checkpoint.kind in _MARKS:
+        if checkpoint.kind in _MARKS or checkpoint.branch == UNDO_BRANCH:
             return False
         asked_for = checkpoint.step_id
         if checkpoint.kind in AUXILIARY:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from holdfast.core.identity import child_id
@@ -61,7 +60,7 @@ def start_many(engine: Engine, calls: Sequence[Call], options: StartOptions) -> 
 def _to_be_claimed(
     engine: Engine, call: Call, options: StartOptions, workflow_id: str, frame: Frame | None
 ) -> NewWorkflow:
-    return replace(new_workflow(engine, call, options, workflow_id, frame), owner=None)
+    return new_workflow(engine, call, options, workflow_id, frame, here=False)
 
 
 def _launch_all(

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from holdfast.core.identity import check_name
 from holdfast.core.model import WaitOn
+from holdfast.errors import WorkflowCancelled
 from holdfast.runtime.context import Frame, current, runner_here, workflow_frame
 from holdfast.runtime.control import Suspended, Unwind
 from holdfast.runtime.execution import Execution
@@ -45,14 +46,15 @@ def branch(name: str) -> Iterator[None]:
 def gather(thunks: Sequence[Callable[[], T]]) -> list[T]:
     """Run callables side by side in threads, each in its own branch; return their results in order.
 
-    All of them end (or wait) before this returns; the first error, in their order, is raised.
+    All of them end (or wait) before this returns; a cancellation, or else the first error in their order, is
+    raised.
     """
     frame = workflow_frame("gather()")
     execution = frame.execution
     names = [execution.branch_name("gather") for _ in thunks]
     outcomes: list[_Outcome] = [_Outcome() for _ in thunks]
     threads = []
-    execution.open_branches(len(thunks) - 1)
+    execution.open_branches(names)
     for name, thunk, outcome in zip(names, thunks, outcomes, strict=True):
         context = contextvars.copy_context()
         target = _in_branch(execution, name, thunk, outcome)
@@ -61,20 +63,21 @@ def gather(thunks: Sequence[Callable[[], T]]) -> list[T]:
         thread.start()
     for thread in threads:
         thread.join()
-    execution.open_branches(1)
+    execution.branches_closed()
     return _together(outcomes)
 
 
 async def agather(makers: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
     """Run coroutines side by side as tasks, each in its own branch; return their results in order.
 
-    All of them end (or wait) before this returns; the first error, in their order, is raised.
+    All of them end (or wait) before this returns; a cancellation, or else the first error in their order, is
+    raised.
     """
     frame = workflow_frame("agather()")
     execution = frame.execution
     names = [execution.branch_name("gather") for _ in makers]
     outcomes: list[_Outcome] = [_Outcome() for _ in makers]
-    execution.open_branches(len(makers) - 1)
+    execution.open_branches(names)
     tasks = [
         asyncio.create_task(_in_branch_async(execution, name, make, outcome))
         for name, make, outcome in zip(names, makers, outcomes, strict=True)
@@ -85,9 +88,13 @@ async def agather(makers: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> lis
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome.error, WorkflowCancelled):
+                # What the interruption was for: a replay raises nothing else here.
+                raise outcome.error from None
         raise
     finally:
-        execution.open_branches(1)
+        execution.branches_closed()
     return _together(outcomes)
 
 
@@ -107,7 +114,7 @@ def _in_branch(execution: Execution, name: str, thunk: Callable[[], T], outcome:
         except BaseException as error:  # noqa: BLE001 - raised again where the branches come together
             outcome.error = error
         finally:
-            execution.open_branches(-1)
+            execution.close_branch(name)
 
     return target
 
@@ -122,7 +129,7 @@ async def _in_branch_async(execution: Execution, name: str, make: Any, outcome: 
     except BaseException as error:  # noqa: BLE001 - raised again where the branches come together
         outcome.error = error
     finally:
-        execution.open_branches(-1)
+        execution.close_branch(name)
 
 
 def _together(outcomes: Sequence[_Outcome]) -> list[Any]:
@@ -133,6 +140,9 @@ def _together(outcomes: Sequence[_Outcome]) -> list[Any]:
             raise error
     if suspensions:
         raise _all_waits(suspensions)
+    for error in errors:
+        if isinstance(error, WorkflowCancelled):
+            raise error
     if errors:
         raise errors[0]
     return [outcome.value for outcome in outcomes]

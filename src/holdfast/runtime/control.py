@@ -36,6 +36,21 @@ class Diverged(Unwind):
         super().__init__(f"{mismatch} (at {where})")
 
 
+class CodeEnded(Unwind):
+    """The workflow's code has failed or was cancelled, and what it did is being undone: it begins nothing more."""
+
+    def __init__(self) -> None:
+        super().__init__("the workflow has ended and undoes what it did; its code does nothing more")
+
+
+class Halted(Unwind):
+    """The undoing needs a person; the workflow is set aside as blocked."""
+
+    def __init__(self, report: dict[str, str], in_short: str) -> None:
+        self.report = report
+        super().__init__(f"the undoing has halted: {in_short}")
+
+
 class Released(Unwind):
     """This process shuts down; the workflow goes back to the queue."""
 

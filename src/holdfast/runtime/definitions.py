@@ -35,6 +35,12 @@ class StepDefinition:
     is_method: bool
     signature: CallSignature
     options: StepOptions
+    undo: UndoDefinition | None = None
+
+    @property
+    def can_be_undone(self) -> bool:
+        """Whether its success matters when the workflow fails later."""
+        return self.undo is not None or self.options.irreversible
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +53,18 @@ class TransactionDefinition:
     is_method: bool
     signature: CallSignature
     options: TransactionOptions
+    undo: UndoDefinition | None = None
+    key: str | None = None
+    """An identity of its own, instead of its place among those of its name."""
+
+    @property
+    def can_be_undone(self) -> bool:
+        """Whether its success matters when the workflow fails later."""
+        return self.undo is not None or self.options.irreversible
+
+
+UndoDefinition = StepDefinition | TransactionDefinition
+"""What runs to undo something: its key is given when it runs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

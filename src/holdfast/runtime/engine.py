@@ -168,6 +168,12 @@ class Engine:
         for execution in self.running:
             execution.submit()
 
+    def cancel_overdue(self) -> None:
+        """Cancel those in memory whose deadline has passed, also where they await something for long."""
+        for execution in self.running:
+            if execution.is_overdue:
+                execution.request_cancel()
+
     def release_all(self, timeout: float) -> bool:
         """Let every workflow leave memory at its next durable operation.
 

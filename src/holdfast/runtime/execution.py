@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.core.identity import keyed_id, occurrence_id, patch_id
 from holdfast.core.model import Checkpoint, Fence, Kind
-from holdfast.core.replay import AUXILIARY, CANCEL_ID, Journal, Mismatch, Operation
+from holdfast.core.replay import AUXILIARY, CANCEL_ID, UNDO_BRANCH, UNDO_ID, Journal, Mismatch, Operation
 from holdfast.errors import PayloadError, StoreUnavailable, WorkflowCancelled
 from holdfast.runtime.context import Frame, current, runner_here
-from holdfast.runtime.control import Diverged, Lost, Released, Unwind
+from holdfast.runtime.control import CodeEnded, Diverged, Lost, Released, Unwind
+from holdfast.runtime.delivery import Delivery
 from holdfast.runtime.effects import Durable, Flow
 from holdfast.runtime.signals import Signal
+from holdfast.runtime.undo_list import UndoList
 from holdfast.store.writes import Create, Progressed, Receipt, Record, Unit, Write
 
 if TYPE_CHECKING:
@@ -75,10 +77,14 @@ class Execution:
         self._suspect = crashes > 0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._cancel_requested = cancel_requested
-        recorded_cancel = journal.find(CANCEL_ID)
-        self._cancelled_at = recorded_cancel.digest if recorded_cancel is not None else None
-        self._cancel_delivered = False
+        self._delivery = Delivery(journal)
         self._patches: dict[str, bool] = {}
+        self.undo = UndoList()
+        self.undo_begun = journal.find(UNDO_ID)
+        """Says, once recorded, which outcome stands and what is to be undone."""
+        self._code_ended = False
+        self.steps_running = 0
+        """Bodies of steps and transactions that run at this moment, in whatever branch."""
 
     # Identity
 
@@ -95,6 +101,7 @@ class Execution:
             return frame
         with self._lock:
             branch = self._next(frame.branch, f"{verb_name}~{digest}")
+            self._delivery.opened([branch])
         adopted = Frame(execution=self, branch=branch, runner=here, foreign=True)
         current.set(adopted)
         return adopted
@@ -130,17 +137,42 @@ class Execution:
         Raises what unwinds the workflow (lost, diverged), and `WorkflowCancelled` where a cancellation is due.
         """
         self.check_here()
-        if operation.step_id == self._cancelled_at and not self._cancel_delivered:
-            self._cancel_delivered = True
+        if self._delivery.is_heard and self._was_cancelled_at(operation):
             raise WorkflowCancelled(self.workflow_id)
         try:
             with self._lock:
                 recorded = self.journal.take(operation)
         except Mismatch as mismatch:
             raise self.leave(Diverged(mismatch, user_line(traceback.extract_stack()))) from None
-        if recorded is None:
+        if recorded is None and operation.branch != UNDO_BRANCH:
+            if self._code_ended or self.undo_begun is not None:
+                raise CodeEnded
             self.check_cancel(operation)
         return recorded
+
+    def check_still_asked(self, operation: Operation) -> None:
+        """Raise what made the workflow leave memory, or `CodeEnded` in a branch that outlives the workflow's code."""
+        self.check_here()
+        if self._code_ended and operation.branch != UNDO_BRANCH:
+            raise CodeEnded
+
+    def end_code(self) -> None:
+        """Let no branch of the code begin anything more; deadlines and cancellations are no matter any more."""
+        self._code_ended = True
+        self.signal.set()
+
+    def step_begins(self, *, can_be_undone: bool) -> None:
+        """Count a body that begins to run; `step_ends` must follow."""
+        with self._lock:
+            self.steps_running += 1
+            self.undo.may_have_more |= can_be_undone
+
+    def step_ends(self) -> None:
+        """Count a body that has come to its end, its outcome recorded if it has one."""
+        with self._lock:
+            self.steps_running -= 1
+        if self._code_ended:
+            self.signal.set()
 
     def check_here(self) -> None:
         """Raise what made the workflow leave memory, if something did."""
@@ -188,16 +220,27 @@ class Execution:
     @property
     def cancel_due(self) -> bool:
         """Tell whether a cancellation was asked for, or the deadline has passed, and the code has not heard of it."""
-        if self._cancel_delivered or self._cancelled_at is not None:
-            return False
-        return self.cancel_wanted
+        return not self._code_ended and not self._delivery.is_complete and self.cancel_wanted
 
     @property
     def cancel_wanted(self) -> bool:
         """Tell whether a cancellation was asked for or the deadline has passed, heard of or not."""
-        if self.deadline_at is not None and self.engine.clock.now() >= self.deadline_at:
-            self._cancel_requested = True
-        return self._cancel_requested
+        return self._cancel_requested or self.is_overdue
+
+    @property
+    def is_overdue(self) -> bool:
+        """Tell whether the deadline has passed."""
+        return self.deadline_at is not None and self.engine.clock.now() >= self.deadline_at
+
+    @property
+    def cancel_heard(self) -> bool:
+        """Tell whether the code has heard of its cancellation: what it does now is to clean up."""
+        return self._delivery.is_heard or self._code_ended
+
+    @property
+    def deadline_ahead(self) -> float | None:
+        """The deadline, unless the workflow is cancelled already: nothing that it does to clean up is bound by it."""
+        return None if self.cancel_heard else self.deadline_at
 
     def request_cancel(self) -> None:
         """Note that the workflow's cancellation was asked for, and wake it: at once where it awaits something."""
@@ -223,10 +266,21 @@ class Execution:
         """Raise `WorkflowCancelled` if it is due, and record at which operation, so that a replay does the same."""
         if not self.cancel_due:
             return
-        self._cancel_delivered = True
-        place = Operation(step_id=CANCEL_ID, branch="", name=CANCEL_ID, kind=Kind.CANCEL, digest=operation.step_id)
-        self.record(place)
+        with self._lock:
+            if not self._delivery.due_in(operation.branch):
+                return
+            mark = self._delivery.begin_in(operation.branch)
+        self.record(Operation(step_id=mark, branch="", name=CANCEL_ID, kind=Kind.CANCEL, digest=operation.step_id))
+        # Other branches may be waiting for something that now never comes.
+        self.signal.set()
         raise WorkflowCancelled(self.workflow_id)
+
+    def _was_cancelled_at(self, operation: Operation) -> bool:
+        with self._lock:
+            found = self._delivery.was_at(operation)
+        if found:
+            self.signal.set()
+        return found
 
     # Writing
 
@@ -260,11 +314,13 @@ class Execution:
             finished_at=now,
         )
 
-    def record(self, operation: Operation, **outcome: Any) -> None:
+    def record(self, operation: Operation, **outcome: Any) -> Checkpoint:
         """Record an outcome. It rides along with the next write that has to wait."""
-        self.ride(Record(checkpoint=self.checkpoint(operation, **outcome)))
+        checkpoint = self.checkpoint(operation, **outcome)
+        self.ride(Record(checkpoint=checkpoint))
         if operation.kind not in AUXILIARY:
             self.progressed()
+        return checkpoint
 
     def ride(self, *writes: Write) -> None:
         """Add writes that nobody has to wait for yet."""
@@ -351,10 +407,22 @@ class Execution:
             with self._lock:
                 self.busy += 1
 
-    def open_branches(self, count: int) -> None:
-        """Count branches that begin (negative: that end)."""
+    def open_branches(self, names: Sequence[str]) -> None:
+        """Count branches that begin in the place of the running one."""
         with self._lock:
-            self.busy += count
+            self.busy += len(names) - 1
+            self._delivery.opened(names)
+
+    def close_branch(self, name: str) -> None:
+        """Count a branch that ends."""
+        with self._lock:
+            self.busy -= 1
+            self._delivery.closed([name])
+
+    def branches_closed(self) -> None:
+        """Count the branch that had opened others and goes on."""
+        with self._lock:
+            self.busy += 1
 
     # Payloads
 

@@ -82,6 +82,7 @@ class Lease:
             try:
                 self._engine.write_what_rides()
                 self._round()
+                self._engine.cancel_overdue()
             except StoreUnavailable as error:
                 log.warning("no heartbeat: %s", error, extra={"action": "heartbeat_failed"})
             except Exception:

@@ -2,6 +2,8 @@
 
 function returns / raises  -> outcome recorded with what still rode along, in one commit
 Suspended                  -> recorded as suspended; if what it waits for has come meanwhile: replayed at once
+                              (what can be undone is undone before, where it failed or was cancelled)
+Halted                     -> set aside as blocked, with a report of what is undone and what is not
 Diverged                   -> set aside as blocked, with a report
 Released                   -> given back to the queue (shutdown)
 Lost                       -> dropped: another worker owns it
@@ -20,9 +22,10 @@ from holdfast.core.model import Status
 from holdfast.core.replay import Mismatch
 from holdfast.errors import PayloadError, StoreUnavailable, WorkflowCancelled
 from holdfast.runtime.context import Frame, current, runner_here
-from holdfast.runtime.control import Diverged, Lost, Released, Suspended, Unwind
+from holdfast.runtime.control import CodeEnded, Diverged, Halted, Lost, Released, Suspended, Unwind
 from holdfast.runtime.effects import Flow, Invoke
 from holdfast.runtime.execution import Execution
+from holdfast.runtime.undo import Undone, undo
 from holdfast.runtime.versions import note_unasked
 from holdfast.store.writes import Finish, Release, SetAside, Suspend
 
@@ -78,6 +81,8 @@ def _stay(execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -
             return (yield from _once(execution, args, kwargs))
         except Suspended as suspended:
             return LEFT if (yield from _suspend(execution, suspended)) else None
+    except Halted as halted:
+        yield from _set_aside(execution, halted.report, str(halted))
     except Diverged as diverged:
         yield from _set_aside(execution, _divergence(execution, diverged), str(diverged))
     except Lost:
@@ -111,9 +116,26 @@ def _interrupted(execution: Execution) -> None:
 
 
 def _once(execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Flow[Ended]:
-    """Call the function once and record its outcome. Raises what unwinds the workflow."""
+    """Call the function once, undo what it did if it failed, and record its outcome. Raises what unwinds it."""
     frame = Frame(execution=execution, branch="", runner=runner_here())
     token = current.set(frame)
+    try:
+        ended = yield from _call(execution, args, kwargs)
+        return (yield from _finish(execution, ended))
+    except asyncio.CancelledError:
+        raise execution.leave(Released()) from None
+    except (KeyboardInterrupt, SystemExit):
+        execution.leave(Released())
+        yield from _release(execution)
+        raise
+    finally:
+        current.reset(token)
+
+
+def _call(execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Flow[Ended]:
+    """Call the function and say how it ended. Raises what unwinds the workflow, or ends the task or the process."""
+    if not execution.resumed and execution.cancel_due and not len(execution.journal):
+        return Ended(Status.CANCELLED, error=WorkflowCancelled(execution.workflow_id))
     interruptible = execution.interruptible()
     try:
         try:
@@ -121,25 +143,22 @@ def _once(execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -
         finally:
             if interruptible:
                 execution.uninterruptible()
-    except Unwind:
+    except CodeEnded:
+        # The outcome is recorded already, and it is known by now what is to be undone.
+        return Ended(Status.FAILED)
+    except (Unwind, KeyboardInterrupt, SystemExit):
         raise
     except WorkflowCancelled as cancelled:
-        return (yield from _finish(execution, Ended(Status.CANCELLED, error=cancelled)))
+        return Ended(Status.CANCELLED, error=cancelled)
     except asyncio.CancelledError as cancelled:
-        if execution.cancel_wanted:
-            return (yield from _finish(execution, Ended(Status.CANCELLED, error=cancelled)))
-        raise execution.leave(Released()) from None
-    except (KeyboardInterrupt, SystemExit):
-        execution.leave(Released())
-        yield from _release(execution)
-        raise
+        if not execution.cancel_wanted:
+            raise
+        return Ended(Status.CANCELLED, error=cancelled)
     except BaseException as error:  # noqa: BLE001 - any other exception is the workflow's outcome
         _check_the_end(execution)
-        return (yield from _finish(execution, Ended(Status.FAILED, error=error)))
-    finally:
-        current.reset(token)
+        return Ended(Status.FAILED, error=error)
     _check_the_end(execution)
-    return (yield from _finish(execution, Ended(Status.SUCCEEDED, value=value)))
+    return Ended(Status.SUCCEEDED, value=value)
 
 
 def _check_the_end(execution: Execution) -> None:
@@ -156,6 +175,10 @@ def _check_the_end(execution: Execution) -> None:
 
 def _finish(execution: Execution, ended: Ended) -> Flow[Ended]:
     ended, write = _outcome(execution, ended)
+    if write.status is not Status.SUCCEEDED or execution.undo_begun is not None:
+        undone = yield from undo(execution, write)
+        if undone is not None:
+            ended, write = _after_undoing(execution, ended, undone), undone.finish
     yield from execution.write(write)
     level = logging.WARNING if ended.status is Status.FAILED else logging.DEBUG
     if log.isEnabledFor(level):
@@ -189,10 +212,19 @@ def _outcome(execution: Execution, ended: Ended) -> tuple[Ended, Finish]:
     return ended, Finish(status=ended.status or Status.FAILED, error=error_text)
 
 
+def _after_undoing(execution: Execution, ended: Ended, undone: Undone) -> Ended:
+    if execution.undo_begun is None and ended.error is not None:
+        ended.error.add_note(undone.note)
+        return ended
+    text = undone.finish.error
+    return Ended(undone.finish.status, error=execution.engine.codec.decode_error(text) if text is not None else None)
+
+
 def _suspend(execution: Execution, suspended: Suspended) -> Flow[bool]:
     # Branches that still hold on to the stack must not write any more.
     execution.leave(suspended)
-    (accepted,) = yield from execution.write(Suspend(wake_at=suspended.wake_at, waits=suspended.waits))
+    asleep = Suspend(wake_at=suspended.wake_at, waits=suspended.waits, cancel_heard=execution.cancel_heard)
+    (accepted,) = yield from execution.write(asleep)
     if accepted and suspended.wake_at is not None:
         execution.engine.on_timer(suspended.wake_at)
     return bool(accepted)

@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from holdfast.core.model import NewWorkflow
+from holdfast.core.options import StartOptions
 from holdfast.core.schedule import ScheduleRecord, Tick, jitter_of, tick_id
 from holdfast.errors import ConfigurationError, PayloadError
 from holdfast.runtime.definitions import ScheduleRequest, WorkflowDefinition
+from holdfast.runtime.time_limits import time_limits
 
 if TYPE_CHECKING:
     from holdfast.runtime.engine import Engine
@@ -80,6 +82,7 @@ def tick_workflow(engine: Engine, schedule: ScheduleRecord, at: float, *, jitter
         request_id=engine.ids.new(),
         created_at=engine.clock.now(),
         wake_at=at + jitter_of(schedule.name, at, schedule.jitter) if jitter and schedule.jitter else None,
+        timeout=time_limits(definition, StartOptions(), at, begins_now=False).timeout,
         queue=schedule.queue,
         priority=schedule.priority,
     )

@@ -28,6 +28,7 @@ from holdfast.runtime.definitions import WorkflowDefinition
 from holdfast.runtime.effects import Durable, Flow
 from holdfast.runtime.execution import Execution
 from holdfast.runtime.run import LEFT, Ended
+from holdfast.runtime.time_limits import earliest, time_limits
 from holdfast.runtime.waiting import Settled, wait_until_settled
 from holdfast.store.writes import Create, Created, Receipt, Unit
 
@@ -244,13 +245,14 @@ def _digest(engine: Engine, call: Call) -> str:
 
 
 def new_workflow(
-    engine: Engine, call: Call, options: StartOptions, workflow_id: str, frame: Frame | None
+    engine: Engine, call: Call, options: StartOptions, workflow_id: str, frame: Frame | None, *, here: bool = True
 ) -> NewWorkflow:
-    """Describe the workflow to be created. Raises `PayloadError`."""
+    """Describe the workflow to be created: to be executed here if that can be. Raises `PayloadError`."""
     check_text("a workflow id", workflow_id)
     now = engine.clock.now()
-    here = options.delay is None and options.queue is None and engine.takes_more()
+    here = here and options.delay is None and options.queue is None and engine.takes_more()
     wait = options.delay if options.debounce is None else options.debounce
+    limits = time_limits(call.definition, options, now, begins_now=here, inherited=_inherited(frame))
     try:
         text = engine.encode_call(call.definition, call.args, call.kwargs)
     except PayloadError as error:
@@ -271,13 +273,19 @@ def new_workflow(
         created_at=now,
         owner=engine.worker_id if here else None,
         parent_id=frame.execution.workflow_id if frame is not None else None,
-        wake_at=now + wait if wait is not None else None,
-        deadline_at=now + options.timeout if options.timeout is not None else None,
+        # One whose deadline comes before its beginning is taken up then, to be cancelled.
+        wake_at=None if wait is None else earliest(now + wait, limits.deadline_at),
+        deadline_at=limits.deadline_at,
+        timeout=limits.timeout,
         traceparent=engine.tracer.traceparent(),
         queue=options.queue,
         priority=options.priority,
         partition=options.partition or "",
     )
+
+
+def _inherited(frame: Frame | None) -> float | None:
+    return None if frame is None else frame.execution.deadline_ahead
 
 
 def check_queue(execution: Execution, operation: Operation, options: StartOptions) -> Flow[None]:

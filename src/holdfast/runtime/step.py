@@ -30,6 +30,7 @@ def run_step(
     operation, frame = execution.operation(Kind.STEP, definition.name, digest, _key(definition, args, kwargs))
     recorded = execution.begin(operation)
     if recorded is not None:
+        execution.undo.add_step(definition, recorded, args, kwargs)
         return execution.value(recorded, definition.signature.return_hint)
     call = _Call(
         execution=execution,
@@ -42,9 +43,11 @@ def run_step(
     )
     interrupted = definition.options.at_most_once and call.declare_intent()
     yield from execution.barrier()
-    if interrupted:
-        return (yield from call.find_out())
-    return (yield from call.attempts())
+    execution.step_begins(can_be_undone=definition.can_be_undone)
+    try:
+        return (yield from (call.find_out() if interrupted else call.attempts()))
+    finally:
+        execution.step_ends()
 
 
 def _key(definition: StepDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
@@ -120,7 +123,7 @@ class _Call:
         """Return the pause before the next attempt, or record the error as the outcome and return None."""
         execution = self.execution
         span.failed(error, attempt=attempt)
-        execution.check_here()
+        execution.check_still_asked(self.operation)
         delay = self.definition.options.policy.delay(attempt, error, execution.engine.ids.chance())
         if delay is None:
             self._record_error(error, attempt)
@@ -133,7 +136,7 @@ class _Call:
         until = clock.monotonic() + delay
         while (left := until - clock.monotonic()) > 0:
             self.execution.signal.clear()
-            self.execution.check_here()
+            self.execution.check_still_asked(self.operation)
             self.execution.check_cancel(self.operation)
             yield Await(self.execution.signal, left)
 
@@ -164,7 +167,8 @@ class _Call:
 
     def _record_value(self, value: Any, attempt: int) -> Any:
         output = self.execution.encode(self.operation, value, self.definition.signature.return_hint)
-        self.execution.record(self.operation, output=output, **self._attempts(attempt))
+        recorded = self.execution.record(self.operation, output=output, **self._attempts(attempt))
+        self.execution.undo.add_step(self.definition, recorded, self.args, self.kwargs)
         return value
 
     def _record_error(self, error: Exception, attempt: int) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast.core.model import Checkpoint, Kind
 from holdfast.core.replay import Operation
@@ -24,10 +24,12 @@ from holdfast.runtime.control import Lost
 from holdfast.runtime.databases import Database, SessionScope, current_scope
 from holdfast.runtime.definitions import TransactionDefinition
 from holdfast.runtime.effects import Flow, OffloadWhole, drive, drive_async
-from holdfast.runtime.engine import Engine
 from holdfast.runtime.execution import Execution
 from holdfast.runtime.signals import Signal
 from holdfast.store.base import Conflict, Fenced
+
+if TYPE_CHECKING:
+    from holdfast.runtime.engine import Engine
 
 log = logging.getLogger("holdfast.transaction")
 
@@ -38,39 +40,44 @@ def run_transaction(
     engine: Engine, definition: TransactionDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Give the recorded outcome, or run the transaction in this thread. Raises what the body raised."""
-    return drive(_flow(engine, definition, args, kwargs))
+    return drive(transaction_flow(engine, definition, args, kwargs))
 
 
 async def run_transaction_async(
     engine: Engine, definition: TransactionDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Give the recorded outcome, or run the transaction in a thread with an event loop of its own."""
-    return await drive_async(_flow(engine, definition, args, kwargs))
+    return await drive_async(transaction_flow(engine, definition, args, kwargs))
 
 
-def _flow(
+def transaction_flow(
     engine: Engine, definition: TransactionDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Flow[Any]:
+    """Give the recorded outcome, or run the transaction in a thread that may block. Raises what the body raised."""
     frame = current.get()
     if frame is None or frame.step is not None:
         return (yield OffloadWhole(_Unrecorded(engine, definition, args, kwargs).run))
     execution = frame.execution
     compared = args[1:] if definition.is_method else args
     digest = engine.codec.digest(compared, kwargs)
-    operation, frame = execution.operation(Kind.TRANSACTION, definition.name, digest)
+    operation, frame = execution.operation(Kind.TRANSACTION, definition.name, digest, definition.key)
     recorded = execution.begin(operation)
     if recorded is not None:
+        execution.undo.add_step(definition, recorded, args, kwargs)
         return execution.value(recorded, definition.signature.return_hint)
     yield from execution.barrier()
     call = _Call(execution, definition, operation, frame, args, kwargs)
     with engine.tracer.operation(
         kind="transaction", name=definition.name, workflow_id=execution.workflow_id, step_id=operation.step_id
     ) as span:
+        execution.step_begins(can_be_undone=definition.can_be_undone)
         try:
             value = yield OffloadWhole(call.run)
         except Exception as error:
             span.failed(error, attempt=1)
             raise
+        finally:
+            execution.step_ends()
     execution.progressed()
     return value
 
@@ -130,13 +137,18 @@ class _Call:
         except Exception as error:  # noqa: BLE001 - whatever the body raised is its outcome
             return self._fail(failure or error)
         if not database.keeps_journal:
-            self.execution.record(self.operation, output=checkpoint.output)
+            checkpoint = self.execution.record(self.operation, output=checkpoint.output)
+        self._can_be_undone(checkpoint)
         return value
 
     def _recorded(self, recorded: Checkpoint, database: Database) -> Any:
         if not database.keeps_journal:
-            self.execution.record(self.operation, output=recorded.output)
+            recorded = self.execution.record(self.operation, output=recorded.output)
+        self._can_be_undone(recorded)
         return self.execution.value(recorded, self.definition.signature.return_hint)
+
+    def _can_be_undone(self, recorded: Checkpoint) -> None:
+        self.execution.undo.add_step(self.definition, recorded, self.args, self.kwargs)
 
     def _checkpoint(self, value: Any) -> Checkpoint:
         output = self.execution.encode(self.operation, value, self.definition.signature.return_hint)

@@ -18,6 +18,7 @@ from holdfast.runtime.context import Frame
 from holdfast.runtime.control import Suspended
 from holdfast.runtime.effects import Await, Flow
 from holdfast.runtime.execution import Execution
+from holdfast.runtime.time_limits import earliest
 
 T = TypeVar("T")
 
@@ -55,7 +56,7 @@ def wait_until_settled(
             settled = yield from look(expired)
             if settled is not None:
                 return settled.value
-            execution.check_here()
+            execution.check_still_asked(operation)
             execution.check_cancel(operation)
             with execution.waiting():
                 # None where others wait for this thread, else after a while without news.
@@ -87,7 +88,7 @@ def _pause(execution: Execution, deadline: float | None, patience_ends: float) -
     clock, config = execution.engine.clock, execution.engine.config
     until_patience_ends = patience_ends - clock.monotonic()
     pause = until_patience_ends if until_patience_ends > 0 else max(config.suspend_after, 0.05)
-    for end in (deadline, execution.deadline_at):
+    for end in (deadline, execution.deadline_ahead):
         if end is not None:
             pause = min(pause, max(end - clock.now(), 0.001))
     return min(pause, config.poll)
@@ -97,11 +98,7 @@ def _leave_memory(execution: Execution, frame: Frame, deadline: float | None, wa
     """Unwind the workflow, unless some branch of it is busy or would not come back from that."""
     if execution.signal.is_set() or execution.busy > 0 or frame.foreign or not execution.definition.options.suspend:
         return
-    raise Suspended(_earliest(deadline, execution.deadline_at), tuple(waits))
-
-
-def _earliest(*times: float | None) -> float | None:
-    return min((time for time in times if time is not None), default=None)
+    raise Suspended(earliest(deadline, execution.deadline_ahead), tuple(waits))
 
 
 @contextmanager

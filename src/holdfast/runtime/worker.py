@@ -15,6 +15,8 @@ log = logging.getLogger("holdfast.worker")
 CLAIM_LIMIT = 200
 CLOCK_DOUBT = 0.05
 """Seconds by which this process's idea of the database's clock may be off."""
+CLOCK_LAG = 5.0
+"""Seconds that the engine's clock may be behind the database's; a jump of that one is another matter."""
 
 
 class Worker:
@@ -149,7 +151,11 @@ class Worker:
         pause = 0.05
         while True:
             try:
-                return self._engine.store.claimed(workflow_ids)
+                loaded = self._engine.store.claimed(workflow_ids)
+                if any(_may_be_overdue(claimed, self._engine.clock.now()) for claimed in loaded):
+                    # It was claimed by the database's clock, of which the engine's lags a little.
+                    self._engine.clock.synchronise()
+                return loaded
             except StoreUnavailable:
                 if self._stopping.wait(pause):
                     raise
@@ -161,3 +167,9 @@ class Worker:
             execution, args, kwargs = loaded
             log.debug("workflow %s goes on", execution.workflow_id, extra={"action": "workflow_resumed"})
             self._engine.run_in_background(execution, args, kwargs)
+
+
+def _may_be_overdue(claimed: Claimed, now: float) -> bool:
+    """Tell whether a workflow was perhaps claimed at its deadline, not to be begun at all."""
+    deadline_at = claimed.record.deadline_at
+    return claimed.record.epoch == 1 and deadline_at is not None and now < deadline_at < now + CLOCK_LAG

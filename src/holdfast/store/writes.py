@@ -59,11 +59,13 @@ class Suspend:
     """Leave memory until one of `waits` comes or `wake_at` passes. Needs a fence. Result: bool.
 
     False, with nothing changed, if one of the waits is there already (an unconsumed message, an outcome, an event) or
-    the workflow's cancellation was asked for meanwhile. Clears `crashes` and the worker's suspect if it was this one.
+    the workflow's cancellation was asked for meanwhile, unless its code has heard of it (`cancel_heard`). Clears
+    `crashes` and the worker's suspect if it was this one.
     """
 
     wake_at: float | None
     waits: tuple[WaitOn, ...] = ()
+    cancel_heard: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,6 +165,18 @@ class Resume:
     """
 
     workflow_id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settle:
+    """Append a checkpoint for a workflow that was set aside as blocked in `epoch`, and enqueue it again, in one.
+
+    Result: whether that is done, now or before.
+    """
+
+    workflow_id: str
+    epoch: int
+    checkpoint: Checkpoint
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -281,6 +295,7 @@ Write = (
     | Append
     | Cancel
     | Resume
+    | Settle
     | Claim
     | Register
     | Heartbeat

@@ -158,6 +158,15 @@ class Codec:
         name = qualified_name(type(error))
         return self._transformed(dumps({"type": name, "message": "(too large to be recorded)"}))
 
+    def note_on_error(self, text: str, note: str) -> str:
+        """Return the text of a recorded exception with one more note, all else as it is."""
+        document = loads(self._opened(text))
+        if type(document) is not dict:
+            return text
+        notes = document.get("notes")
+        noted = dumps({**document, "notes": [*(notes if type(notes) is list else []), note]})
+        return self._transformed(noted) if len(noted) <= self._max_bytes else text
+
     def decode_error(self, text: str) -> BaseException:
         """Return the recorded exception, or a `RecordedError` in its place if its class is not loaded.
 

@@ -27,6 +27,7 @@ _INFOS: Columns = {
     "created_at": number_array,
     "deadline_at": number_array,
     "traceparent": text_array,
+    "timeout": number_array,
     "fence_id": text_array,
     "fence_epoch": number_array,
 }
@@ -209,6 +210,7 @@ def _info(part: Part, new: NewWorkflow) -> Row:
         new.created_at,
         new.deadline_at,
         new.traceparent,
+        new.timeout,
         None if is_own else part.workflow_id,
         None if is_own or part.workflow_id is None else part.epoch,
     )

@@ -36,6 +36,7 @@ from holdfast.store.writes import (
     Resume,
     Send,
     SetAside,
+    Settle,
     Suspend,
     TakeOver,
     Unit,
@@ -125,7 +126,9 @@ class Commit:
             match write:
                 case Send(message=message) | Decide(message=message):
                     wanted.add(message.workflow_id)
-                case Append(workflow_id=workflow_id) | Resume(workflow_id=workflow_id):
+                case (
+                    Append(workflow_id=workflow_id) | Resume(workflow_id=workflow_id) | Settle(workflow_id=workflow_id)
+                ):
                     wanted.add(workflow_id)
                 case Suspend(waits=waits):
                     wanted.update(wait.workflow_id for wait in waits)

@@ -26,6 +26,7 @@ from holdfast.store.writes import (
     Resume,
     Send,
     SetAside,
+    Settle,
     Suspend,
     TakeOver,
 )
@@ -36,6 +37,7 @@ HANDLERS: Mapping[type[Any], Handler] = {
     SetAside: lifecycle.set_aside,
     Progressed: lifecycle.progressed,
     Resume: lifecycle.resume,
+    Settle: lifecycle.settle,
     Cancel: lifecycle.cancel,
     Send: exchanges.send,
     Receive: exchanges.receive,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import psycopg
 
 from holdfast.core.model import Fence, Kind, Status
+from holdfast.store.postgres import bulk
 from holdfast.store.postgres.batch import Batch, Read, nothing
 from holdfast.store.postgres.sql import Columns, columns, text_array
-from holdfast.store.writes import Cancel, Progressed, Release, Resume, SetAside, Suspend
+from holdfast.store.rows import checkpoint_values
+from holdfast.store.writes import Cancel, Progressed, Release, Resume, SetAside, Settle, Suspend
 
 _WAITS: Columns = {"target_id": text_array, "kind": text_array, "name": text_array}
 
@@ -21,6 +23,7 @@ def suspend(batch: Batch, fence: Fence | None, write: Suspend) -> Read:
         workflow_id=fence.workflow_id,
         epoch=fence.epoch,
         wake_at=write.wake_at,
+        cancel_heard=write.cancel_heard,
         **columns(_WAITS, waits),
     )
     clear_suspect(batch, fence)
@@ -89,6 +92,23 @@ def resume(batch: Batch, _fence: Fence | None, write: Resume) -> Read:
             batch.ready = True
             batch.news.add(write.workflow_id)
         return status
+
+    return read
+
+
+def settle(batch: Batch, _fence: Fence | None, write: Settle) -> Read:
+    """Record what a person has settled, and enqueue the workflow."""
+    held = batch.held.get(write.workflow_id)
+    if held is None or held.status is not Status.BLOCKED or held.epoch != write.epoch:
+        found = batch.run("checkpoint", workflow_id=write.workflow_id, step_id=write.checkpoint.step_id)
+        return lambda: found.fetchone() is not None
+    row = (write.epoch, held.status.value, None, *checkpoint_values(write.workflow_id, write.checkpoint))
+    bulk.record(batch.run, [row])
+    resumed = resume(batch, None, Resume(workflow_id=write.workflow_id))
+
+    def read() -> bool:
+        resumed()
+        return True
 
     return read
 

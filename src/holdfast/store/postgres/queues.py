@@ -91,5 +91,11 @@ class Gate:
     def take(self, claim: Claim, workflow_ids: Sequence[str]) -> set[str]:
         """Give workflows to the claiming worker, but for those that another transaction is changing."""
         wanted = text_array(workflow_ids)
-        taken = self.rows("admit_workflows", workflow_ids=wanted, worker_id=claim.worker_id, claim_id=claim.claim_id)
+        taken = self.rows(
+            "admit_workflows",
+            workflow_ids=wanted,
+            worker_id=claim.worker_id,
+            claim_id=claim.claim_id,
+            now=self.bound_now,
+        )
         return {workflow_id for (workflow_id,) in taken}

@@ -120,7 +120,7 @@ class Ledger:
         self._infos.append(
             (
                 new.workflow_id, new.version, new.input, new.input_digest, new.request_id,
-                new.parent_id, new.created_at, new.deadline_at, new.traceparent,
+                new.parent_id, new.created_at, new.deadline_at, new.traceparent, new.timeout,
             )
         )  # fmt: skip
         return Created(existing=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from holdfast.core.model import Fence, Kind, Status, WaitOn
 from holdfast.store.sqlite.ledger import ENQUEUED, SUSPENDED, Ledger, State, as_json
-from holdfast.store.writes import Cancel, Progressed, Release, Resume, SetAside, Suspend
+from holdfast.store.writes import Cancel, Progressed, Release, Resume, SetAside, Settle, Suspend
 
 _NOBODY_RUNS = frozenset({Status.BLOCKED.value, Status.DEAD.value})
 _HAS_COME = {Kind.RECEIVE: "message_waits", Kind.RESULT: "outcome_waits", Kind.GET_EVENT: "event_waits"}
@@ -12,7 +12,7 @@ _HAS_COME = {Kind.RECEIVE: "message_waits", Kind.RESULT: "outcome_waits", Kind.G
 
 def suspend(ledger: Ledger, write: Suspend, fence: Fence, state: State) -> bool:
     """Suspend, unless what it would wait for has come."""
-    if state.cancel_at is not None or any(_has_come(ledger, wait) for wait in write.waits):
+    if (state.cancel_at is not None and not write.cancel_heard) or any(_has_come(ledger, wait) for wait in write.waits):
         return False
     workflow_id = fence.workflow_id
     ledger.clear_suspect(workflow_id, state)
@@ -122,3 +122,13 @@ def resume(ledger: Ledger, write: Resume) -> Status | None:
         ledger.ready = True
         ledger.news.add(workflow_id)
     return before
+
+
+def settle(ledger: Ledger, write: Settle) -> bool:
+    """Record what a person has settled, and enqueue the workflow."""
+    state = ledger.state(write.workflow_id)
+    if state is None or state.status != Status.BLOCKED or state.epoch != write.epoch:
+        return ledger.recorded(write.workflow_id, write.checkpoint.step_id) is not None
+    ledger.record(Fence(workflow_id=write.workflow_id, epoch=write.epoch), write.checkpoint)
+    resume(ledger, Resume(workflow_id=write.workflow_id))
+    return True

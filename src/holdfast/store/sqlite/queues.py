@@ -57,6 +57,7 @@ def take(ledger: Ledger, write: Claim, workflow_ids: Sequence[str]) -> None:
     """Give workflows to the claiming worker."""
     wanted = as_json(workflow_ids)
     ledger.change("claim_workflows", workflow_ids=wanted, worker_id=write.worker_id, claim_id=write.claim_id)
+    ledger.change("begin_timeouts", workflow_ids=wanted, now=ledger.now)
     ledger.change("delete_waits", workflow_ids=wanted)
     ledger.forget()
 

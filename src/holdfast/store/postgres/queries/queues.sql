@@ -229,6 +229,13 @@ WITH free AS (
     FOR NO KEY UPDATE SKIP LOCKED
 ), forgotten AS (
     DELETE FROM {schema}.waits AS q USING free WHERE q.workflow_id = free.id
+), begun AS (
+    -- A timeout counts from the first claim, and is spent then.
+    UPDATE {schema}.workflow_info AS i
+    SET timeout = NULL, deadline_at = least(
+        i.deadline_at, coalesce(%(now)s::float8, extract(epoch FROM clock_timestamp())::float8) + i.timeout
+    )
+    FROM free WHERE i.id = free.id AND i.timeout IS NOT NULL
 )
 UPDATE {schema}.workflows AS w
 SET status = 'running', owner = %(worker_id)s, epoch = w.epoch + 1, wake_at = NULL, claim_id = %(claim_id)s, stage = NULL

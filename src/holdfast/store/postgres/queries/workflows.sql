@@ -3,15 +3,16 @@
 -- name: insert_workflow_infos
 -- Its RETURNING tells which creations are new.
 INSERT INTO {schema}.workflow_info
-    (id, version, input, input_digest, request_id, parent_id, created_at, deadline_at, traceparent)
-SELECT n.id, n.version, n.input, n.input_digest, n.request_id, n.parent_id, n.created_at, n.deadline_at, n.traceparent
+    (id, version, input, input_digest, request_id, parent_id, created_at, deadline_at, traceparent, timeout)
+SELECT n.id, n.version, n.input, n.input_digest, n.request_id, n.parent_id, n.created_at, n.deadline_at, n.traceparent,
+    n.timeout
 FROM unnest(
     %(id)s::text[], %(version)s::text[], %(input)s::text[], %(input_digest)s::text[], %(request_id)s::text[],
     %(parent_id)s::text[], %(created_at)s::float8[], %(deadline_at)s::float8[], %(traceparent)s::text[],
-    %(fence_id)s::text[], %(fence_epoch)s::int[]
+    %(timeout)s::float8[], %(fence_id)s::text[], %(fence_epoch)s::int[]
 ) AS n (
     id, version, input, input_digest, request_id, parent_id, created_at, deadline_at, traceparent,
-    fence_id, fence_epoch
+    timeout, fence_id, fence_epoch
 )
 LEFT JOIN {schema}.workflows AS f ON f.id = n.fence_id
 WHERE n.fence_id IS NULL OR (f.epoch = n.fence_epoch AND f.status = 'running')
@@ -84,7 +85,8 @@ WITH wanted AS (
 ), asleep AS (
     UPDATE {schema}.workflows AS w
     SET status = 'suspended', owner = NULL, wake_at = %(wake_at)s::float8, crashes = 0
-    WHERE w.id = %(workflow_id)s AND w.epoch = %(epoch)s AND w.status = 'running' AND w.cancel_at IS NULL
+    WHERE w.id = %(workflow_id)s AND w.epoch = %(epoch)s AND w.status = 'running'
+        AND (w.cancel_at IS NULL OR %(cancel_heard)s::boolean)
         AND NOT EXISTS (
             SELECT FROM wanted AS t
             WHERE CASE t.kind
@@ -223,6 +225,11 @@ WITH enqueued AS (
     SET status = 'running', owner = %(worker_id)s, epoch = w.epoch + 1, wake_at = NULL, claim_id = %(claim_id)s
     FROM due WHERE w.id = due.id
     RETURNING w.id
+), begun AS (
+    -- A timeout counts from the first claim, and is spent then.
+    UPDATE {schema}.workflow_info AS i
+    SET deadline_at = least(i.deadline_at, %(now)s::float8 + i.timeout), timeout = NULL
+    FROM due WHERE i.id = due.id AND i.timeout IS NOT NULL
 )
 SELECT taken.id FROM taken JOIN due ON due.id = taken.id ORDER BY due.wake_at, taken.id;
 

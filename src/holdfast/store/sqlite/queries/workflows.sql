@@ -14,8 +14,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: insert_workflow_infos
 INSERT INTO holdfast_workflow_info (
-    id, version, input, input_digest, request_id, parent_id, created_at, deadline_at, traceparent
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+    id, version, input, input_digest, request_id, parent_id, created_at, deadline_at, traceparent, timeout
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: insert_outcomes
 -- Guarded by the epoch; the first outcome stays.
@@ -96,6 +96,11 @@ ORDER BY wake_at, id LIMIT 1;
 UPDATE holdfast_workflows
 SET status = 'running', owner = :worker_id, epoch = epoch + 1, wake_at = NULL, claim_id = :claim_id, stage = NULL
 WHERE id IN (SELECT value FROM json_each(:workflow_ids)) AND status IN ('enqueued', 'suspended');
+
+-- name: begin_timeouts
+-- A timeout counts from the first claim, and is spent then.
+UPDATE holdfast_workflow_info SET deadline_at = min(coalesce(deadline_at, 9e999), :now + timeout), timeout = NULL
+WHERE id IN (SELECT value FROM json_each(:workflow_ids)) AND timeout IS NOT NULL;
 
 -- name: running_of_worker
 SELECT id, crashes FROM holdfast_workflows WHERE status = 'running' AND owner = :worker_id ORDER BY id;

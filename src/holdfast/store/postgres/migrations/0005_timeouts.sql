@@ -1,0 +1,3 @@
+-- compatible: additive
+-- Seconds that begin to count at the first claim by a library that knows them; NULL: none, or they have begun.
+ALTER TABLE {schema}.workflow_info ADD COLUMN timeout double precision;
