@@ -13,6 +13,7 @@ ONLY_SQLITE = {
     "consume_message": "PostgreSQL consumes and records in one statement, receive_message",
     "oldest_message": "PostgreSQL consumes and records in one statement, receive_message",
     "dead_workers": "PostgreSQL locks the rows it looks at: lock_workers",
+    "begin_timeouts": "part of claim_workflows and admit_workflows on PostgreSQL",
     "delete_report": "part of cancel_workflow and resume_workflow on PostgreSQL",
     "delete_waits": "part of wake_workflows and claim_workflows on PostgreSQL",
     "due_suspect": "part of claim_workflows on PostgreSQL, where UPDATE can stand in WITH",

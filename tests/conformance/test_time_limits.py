@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from holdfast.core.model import Fence, Kind, Status
+from holdfast.core.queues import Queue
+from holdfast.store.queue_writes import DeclareQueue
 from holdfast.store.writes import Cancel, Create, Release, Resume, SetAside, Settle, TakeOver, Unit
 from tests.conformance.kit import START, Bench, checkpoint, for_message, new, next_epoch
 
@@ -50,6 +52,14 @@ def test_others_of_the_claim_have_no_deadline(bench: Bench) -> None:
     bench.start("dated", owner=None, deadline_at=START + 5)
     assert sorted(bench.claim()) == ["dated", "free", "limited"]
     assert [bench.get(each).deadline_at for each in ("dated", "free", "limited")] == [START + 5, None, START + 60]
+
+
+def test_a_timeout_begins_when_a_queue_lets_it_in(bench: Bench) -> None:
+    bench.write(DeclareQueue(queue=Queue("mail")))
+    bench.start("one", owner=None, timeout=60.0, queue="mail")
+    bench.clock.advance(1000)
+    assert bench.claim(queue_limit=10) == ["one"]
+    assert bench.get("one").deadline_at == START + 1060
 
 
 def test_one_that_has_heard_of_its_cancellation_may_leave_memory(bench: Bench) -> None:

@@ -76,6 +76,15 @@ def test_a_timeout_counts_from_the_beginning_not_from_the_creation(app: Holdfast
     assert ended.finished_at >= begun.deadline_at
 
 
+def test_many_that_are_started_at_once_count_from_when_each_is_claimed(app: Holdfast) -> None:
+    handles = options(delay=0.4, timeout=3600).start_many(endures, [(), ()])
+    assert [record(app, each.id).deadline_at for each in handles] == [None, None]
+    eventually(lambda: len(ran) == 2)
+    for each in handles:
+        found = record(app, each.id)
+        assert (found.deadline_at or 0) >= found.created_at + 0.4 + 3600
+
+
 def test_a_timeout_of_one_that_begins_at_once_counts_from_then(app: Holdfast) -> None:
     handle = options(timeout=0.2).start(endures)
     begun = record(app, handle.id)
