@@ -50,7 +50,7 @@ def limited() -> None:
 
 
 @workflow
-def parent() -> None:
+def sets_a_limit() -> None:
     start(endures)
     sleep(3600)
 
@@ -156,7 +156,7 @@ def test_a_passed_deadline_at_the_start_runs_nothing(app: Holdfast) -> None:
 
 
 def test_a_child_is_bound_by_its_parent_s_deadline(app: Holdfast) -> None:
-    handle = options(timeout=0.5).start(parent)
+    handle = options(timeout=0.5).start(sets_a_limit)
     child = retrieve(f"{handle.id}/endures#1")
     eventually(lambda: record(app, child.id).status is Status.SUSPENDED)
     assert record(app, child.id).deadline_at == record(app, handle.id).deadline_at
