@@ -6,8 +6,13 @@ nothing here encodes or decodes. Times are seconds since the epoch by the databa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Self
+
+AttributeValue = str | int | float | bool
+"""What an attribute of a workflow may be."""
 
 
 class Status(StrEnum):
@@ -67,6 +72,7 @@ class Kind(StrEnum):
     """A person has settled what could not be undone."""
     PATCH = "patch"
     """What `patched` answered in a branch."""
+    ATTRIBUTES = "attributes"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -228,17 +234,32 @@ class WorkerRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkflowFilter:
-    """Which workflows to list; a field left None does not restrict. Newest first."""
+    """Which workflows to list; a field left None does not restrict. Newest first. Times are seconds since the epoch."""
 
     status: tuple[Status, ...] | None = None
     name: str | None = None
+    queue: str | None = None
     id_prefix: str | None = None
     parent_id: str | None = None
+    forked_from: str | None = None
     created_after: float | None = None
     created_before: float | None = None
+    finished_after: float | None = None
+    finished_before: float | None = None
+    attributes: Mapping[str, AttributeValue] | None = None
+    """What the workflow has set with `set_attributes`; all of these."""
+    error: str | None = None
+    """Part of the error that it failed with, or of the report why it was set aside, in lower or upper case.
+
+    Errors that a payload codec encrypts can't be searched.
+    """
     limit: int = 100
     before: tuple[float, str] | None = None
     """Keyset page: (created_at, workflow_id) of the last row seen."""
+
+    def after(self, last: WorkflowRecord) -> Self:
+        """Return the filter for the page after the one that ends with `last`."""
+        return replace(self, before=(last.created_at, last.workflow_id))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
