@@ -13,6 +13,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
+from holdfast.core.archive import Contents
+from holdfast.core.management import Lineage, WorkflowCount
 from holdfast.core.model import (
     Approval,
     AuditEntry,
@@ -20,6 +22,7 @@ from holdfast.core.model import (
     Claimed,
     Fence,
     Outcome,
+    Status,
     StreamItem,
     VersionCount,
     WaitOn,
@@ -128,6 +131,30 @@ class Store(Protocol):
 
     def list_workflows(self, where: WorkflowFilter) -> list[WorkflowRecord]:
         """List workflows, newest first."""
+
+    def count_workflows(self) -> list[WorkflowCount]:
+        """Count all workflows by status, name and queue."""
+
+    def attributes(self, workflow_id: str) -> dict[str, str]:
+        """Read a workflow's attributes, the values as they are stored."""
+
+    def lineage(self, workflow_id: str) -> Lineage | None:
+        """Read where a fork comes from; None for what is none."""
+
+    def forks(self, workflow_id: str) -> list[str]:
+        """List the ids of the workflows that were forked from one, oldest first."""
+
+    def tree(self, workflow_id: str) -> list[str]:
+        """List a workflow's id and those of its descendants."""
+
+    def contents(self, workflow_id: str) -> Contents:
+        """Read all that belongs to a workflow beside its record and approvals."""
+
+    def ended_before(self, status: Status, before: float, limit: int) -> list[str]:
+        """List ids of workflows that ended with this status before a time, oldest first.
+
+        Left out is what a `Delete` would keep.
+        """
 
     def outcomes(self, workflow_ids: Sequence[str]) -> dict[str, Outcome]:
         """Read the outcomes of those that ended; of those set aside the status, with the report as `error`."""

@@ -15,7 +15,6 @@ from holdfast.core.model import (
     Outcome,
     StreamItem,
     VersionCount,
-    WorkflowFilter,
     WorkflowRecord,
 )
 from holdfast.store import rows
@@ -50,25 +49,6 @@ class ReadingStore(ABC):
         """Read one workflow."""
         found = self._read("workflow", workflow_id=workflow_id)
         return rows.workflow_record(found[0]) if found else None
-
-    def list_workflows(self, where: WorkflowFilter) -> list[WorkflowRecord]:
-        """List workflows, newest first."""
-        before_at, before_id = where.before or (None, None)
-        values: dict[str, Any] = {
-            "statuses": None if where.status is None else self._texts(status.value for status in where.status),
-            "name": where.name,
-            "id_prefix": where.id_prefix,
-            "created_after": where.created_after,
-            "created_before": where.created_before,
-            "before_at": before_at,
-            "before_id": before_id,
-            "limit": where.limit,
-        }
-        if where.parent_id is None:
-            found = self._read("list_workflows", **values)
-        else:
-            found = self._read("list_children", parent_id=where.parent_id, **values)
-        return [rows.workflow_record(row) for row in found]
 
     def outcomes(self, workflow_ids: Sequence[str]) -> dict[str, Outcome]:
         """Read outcomes, and what was set aside."""

@@ -21,6 +21,7 @@ from holdfast.core.model import (
     WorkflowRecord,
 )
 from holdfast.store.queue_writes import ChangeQueue, CreateKeyed, DeclareQueue, PauseQueue
+from holdfast.store.management_writes import ManagementWrite
 from holdfast.store.schedule_writes import ScheduleWrite
 
 
@@ -150,11 +151,14 @@ class Append:
 class Cancel:
     """Ask for the cancellation of a workflow and of all its descendants. Result: ids touched, or None if unknown.
 
+    Without `children` its descendants are left alone.
+
     One that never started, or is blocked or dead, is cancelled at once (outcome recorded, who waits for it woken);
     a suspended one is enqueued with `cancel_at` set; a running one keeps running with `cancel_at` set.
     """
 
     workflow_id: str
+    children: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -309,6 +313,7 @@ Write = (
     | ChangeQueue
     | PauseQueue
     | CreateKeyed
+    | ManagementWrite
 )
 
 

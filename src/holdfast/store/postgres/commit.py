@@ -10,12 +10,13 @@ The order of both: lock workers, lock workflows by id, create, record, the other
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import psycopg
 
 from holdfast.core.model import Fence, Kind, NewWorkflow, Status
+from holdfast.store.management_writes import Delete, SetAttributes
 from holdfast.store.postgres import bulk
 from holdfast.store.postgres.batch import Batch, Held, Read, nothing
 from holdfast.store.postgres.bulk import Part
@@ -124,14 +125,6 @@ class Commit:
         targets = {part.workflow_id for part in self._plan.parts if part.workflow_id is not None and part.finish}
         for write in self._other_writes():
             match write:
-                case Send(message=message) | Decide(message=message):
-                    wanted.add(message.workflow_id)
-                case (
-                    Append(workflow_id=workflow_id) | Resume(workflow_id=workflow_id) | Settle(workflow_id=workflow_id)
-                ):
-                    wanted.add(workflow_id)
-                case Suspend(waits=waits):
-                    wanted.update(wait.workflow_id for wait in waits)
                 case TakeOver(worker_id=worker_id):
                     wanted.update(row[0] for row in batch.run("running_of_worker", worker_id=worker_id))
                 case PutEvent(workflow_id=workflow_id):
@@ -139,7 +132,7 @@ class Commit:
                 case Cancel(workflow_id=workflow_id):
                     targets.update(row[0] for row in batch.run("descendants", workflow_id=workflow_id))
                 case _:
-                    pass
+                    wanted.update(_written_to(write))
         if targets:
             wanted.update(row[0] for row in batch.run("waiters", target_ids=text_array(sorted(targets))))
         batch.lock_workflows(wanted | targets)
@@ -224,6 +217,26 @@ class Commit:
 
     def _other_writes(self) -> Iterator[Write]:
         return (write for part in self._plan.parts if not part.is_plain for write in part.unit.writes)
+
+
+def _written_to(write: Write) -> Iterable[str]:
+    """Return the workflows that a write names, where there is no more to it than that."""
+    match write:
+        case Send(message=message) | Decide(message=message):
+            return (message.workflow_id,)
+        case (
+            Append(workflow_id=workflow_id)
+            | Resume(workflow_id=workflow_id)
+            | SetAttributes(workflow_id=workflow_id)
+            | Settle(workflow_id=workflow_id)
+        ):
+            return (workflow_id,)
+        case Suspend(waits=waits):
+            return [wait.workflow_id for wait in waits]
+        case Delete(workflow_ids=workflow_ids):
+            return workflow_ids
+        case _:
+            return ()
 
 
 def in_turns(units: Sequence[Unit]) -> Iterator[Sequence[Unit]]:

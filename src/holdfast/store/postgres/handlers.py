@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from holdfast.store.postgres import approvals, exchanges, lifecycle, queues, recovery, schedules
+from holdfast.store.management_writes import Delete, Restore, SetAttributes, TakeDuty
+from holdfast.store.postgres import approvals, exchanges, lifecycle, management, queues, recovery, schedules
 from holdfast.store.postgres.commit import Handler
 from holdfast.store.queue_writes import ChangeQueue, CreateKeyed, DeclareQueue, PauseQueue
 from holdfast.store.schedule_writes import AdvanceSchedule, PauseSchedule, PutSchedule, RemoveSchedule
@@ -59,4 +60,8 @@ HANDLERS: Mapping[type[Any], Handler] = {
     ChangeQueue: queues.change_queue,
     PauseQueue: queues.pause_queue,
     CreateKeyed: queues.create_keyed,
+    SetAttributes: management.set_attributes,
+    Restore: management.restore,
+    Delete: management.delete,
+    TakeDuty: management.take_duty,
 }

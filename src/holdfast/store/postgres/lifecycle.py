@@ -114,11 +114,12 @@ def settle(batch: Batch, _fence: Fence | None, write: Settle) -> Read:
 
 
 def cancel(batch: Batch, _fence: Fence | None, write: Cancel) -> Read:
-    """Cancel a workflow and its descendants."""
+    """Cancel a workflow, and its descendants unless they are to be left alone."""
     tree = _locked_tree(batch, write.workflow_id)
     if not tree:
         return nothing
-    touched = [name for name, (status, _) in tree.items() if not status.is_terminal]
+    asked = tree if write.children else {write.workflow_id: tree[write.workflow_id]}
+    touched = [name for name, (status, _) in asked.items() if not status.is_terminal]
     at_once = [name for name in touched if _has_no_code_to_tell(*tree[name])]
     others = [name for name in touched if name not in set(at_once)]
     if at_once:

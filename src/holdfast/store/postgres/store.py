@@ -18,6 +18,7 @@ from typing import Any
 
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.store.base import Conflict, Listener, StoreTransaction, WorkerLock
+from holdfast.store.management_reads import ManagementReads
 from holdfast.store.migrate import refuse_missing
 from holdfast.store.overview import Inspection
 from holdfast.store.overview_reads import OverviewReads
@@ -44,7 +45,7 @@ CONFLICT_TRIES = 5
 CONFLICT_PAUSE = 0.01
 
 
-class PostgresStore(QueueReads, ScheduleReads, OverviewReads):
+class PostgresStore(QueueReads, ManagementReads, ScheduleReads, OverviewReads):
     """See `holdfast.store.base.Store`."""
 
     dialect = "postgresql"

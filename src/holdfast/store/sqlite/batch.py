@@ -7,8 +7,9 @@ from typing import Any
 
 from holdfast.core.model import Fence
 from holdfast.store.queue_writes import ChangeQueue, CreateKeyed, DeclareQueue, PauseQueue
+from holdfast.store.management_writes import Delete, Restore, SetAttributes, TakeDuty
 from holdfast.store.schedule_writes import AdvanceSchedule, PauseSchedule, PutSchedule, RemoveSchedule
-from holdfast.store.sqlite import approvals, exchanges, lifecycle, queues, recovery, schedules
+from holdfast.store.sqlite import approvals, exchanges, lifecycle, management, queues, recovery, schedules
 from holdfast.store.sqlite.ledger import ENQUEUED, RUNNING, SUSPENDED, Ledger, State
 from holdfast.store.writes import (
     AddLink,
@@ -63,6 +64,10 @@ _UNFENCED: Mapping[type[Any], Callable[[Ledger, Any], Any]] = {
     ChangeQueue: queues.change_queue,
     PauseQueue: queues.pause_queue,
     CreateKeyed: queues.create_keyed,
+    SetAttributes: management.set_attributes,
+    Restore: management.restore,
+    Delete: management.delete,
+    TakeDuty: management.take_duty,
 }
 _FENCED: Mapping[type[Any], Callable[[Ledger, Any, Fence, State], Any]] = {
     Record: lambda ledger, write, fence, _state: ledger.record(fence, write.checkpoint),

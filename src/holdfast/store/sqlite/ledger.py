@@ -20,6 +20,8 @@ from holdfast.store.writes import Created, Finish
 RUNNING, ENQUEUED, SUSPENDED = Status.RUNNING.value, Status.ENQUEUED.value, Status.SUSPENDED.value
 _STATUS, _OWNER = 2, 3
 """Places in the values of `insert_workflows`."""
+_REQUEST = 4
+"""Place in the values of `insert_workflow_infos`."""
 
 
 @dataclass(slots=True)
@@ -68,6 +70,11 @@ class Ledger:
         """Do what `change` does for a statement without named values."""
         self.flush()
         return self._connection.execute(self._queries[query], values).rowcount
+
+    def change_many(self, query: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Run a statement without named values once for each row."""
+        self.flush()
+        self._write(query, rows)
 
     def preload(self, workflow_ids: set[str], worker_ids: set[str]) -> None:
         """Read all states that a batch needs at once."""
@@ -124,6 +131,10 @@ class Ledger:
             )
         )  # fmt: skip
         return Created(existing=None)
+
+    def is_new(self, workflow_id: str, request_id: str) -> bool:
+        """Tell whether the write just before, of this request, has created a workflow."""
+        return any(info[0] == workflow_id and info[_REQUEST] == request_id for info in reversed(self._infos))
 
     def record_of(self, workflow_id: str) -> WorkflowRecord:
         """Read a workflow that is there."""

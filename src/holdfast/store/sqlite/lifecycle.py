@@ -75,7 +75,7 @@ def cancel(ledger: Ledger, write: Cancel) -> list[str] | None:
     if not tree:
         return None
     touched, asleep = [], []
-    for workflow_id, status, epoch in tree:
+    for workflow_id, status, epoch in tree if write.children else tree[:1]:
         if Status(status).is_terminal:
             continue
         touched.append(workflow_id)

@@ -13,6 +13,7 @@ from typing import Any
 
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.store.base import Listener, StoreTransaction, WorkerLock
+from holdfast.store.management_reads import ManagementReads
 from holdfast.store.migrate import refuse_missing
 from holdfast.store.overview import Inspection
 from holdfast.store.overview_reads import OverviewReads
@@ -40,7 +41,7 @@ READERS, TRANSACTIONS = 8, 4
 ISOLATION_LEVELS = frozenset({"read committed", "repeatable read", "serializable"})
 
 
-class SqliteStore(QueueReads, ScheduleReads, OverviewReads):
+class SqliteStore(QueueReads, ManagementReads, ScheduleReads, OverviewReads):
     """See `holdfast.store.base.Store`."""
 
     dialect = "sqlite"

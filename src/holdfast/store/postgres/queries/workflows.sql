@@ -305,32 +305,6 @@ SELECT * FROM {schema}.records WHERE workflow_id = %(workflow_id)s;
 -- name: workflows_by_id
 SELECT * FROM {schema}.records WHERE workflow_id = ANY(%(workflow_ids)s::text[]);
 
--- name: list_workflows
--- Newest first, by pages: the bound on created_at lets the index be entered at the page's beginning.
-SELECT * FROM {schema}.records
-WHERE created_at <= coalesce(%(before_at)s::float8, 'Infinity')
-    AND (%(before_at)s::float8 IS NULL OR (created_at, workflow_id) < (%(before_at)s::float8, %(before_id)s::text))
-    AND created_at > coalesce(%(created_after)s::float8, '-Infinity')
-    AND created_at < coalesce(%(created_before)s::float8, 'Infinity')
-    AND (%(statuses)s::text[] IS NULL OR status = ANY(%(statuses)s::text[]))
-    AND (%(name)s::text IS NULL OR name = %(name)s)
-    AND (%(id_prefix)s::text IS NULL OR starts_with(workflow_id, %(id_prefix)s))
-ORDER BY created_at DESC, workflow_id DESC
-LIMIT %(limit)s;
-
--- name: list_children
--- The same of one parent, which has an index of its own.
-SELECT * FROM {schema}.records
-WHERE parent_id = %(parent_id)s
-    AND (%(before_at)s::float8 IS NULL OR (created_at, workflow_id) < (%(before_at)s::float8, %(before_id)s::text))
-    AND created_at > coalesce(%(created_after)s::float8, '-Infinity')
-    AND created_at < coalesce(%(created_before)s::float8, 'Infinity')
-    AND (%(statuses)s::text[] IS NULL OR status = ANY(%(statuses)s::text[]))
-    AND (%(name)s::text IS NULL OR name = %(name)s)
-    AND (%(id_prefix)s::text IS NULL OR starts_with(workflow_id, %(id_prefix)s))
-ORDER BY created_at DESC, workflow_id DESC
-LIMIT %(limit)s;
-
 -- name: outcomes
 -- What was set aside gives its report for an error.
 SELECT w.id, w.status, o.output, coalesce(o.error, r.report)

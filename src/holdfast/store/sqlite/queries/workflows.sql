@@ -146,32 +146,6 @@ SELECT * FROM holdfast_records WHERE workflow_id = :workflow_id;
 -- name: workflows_by_id
 SELECT r.* FROM json_each(:workflow_ids) AS wanted CROSS JOIN holdfast_records AS r ON r.workflow_id = wanted.value;
 
--- name: list_workflows
--- Newest first, by pages: the bound on created_at lets the index be entered at the page's beginning.
-SELECT * FROM holdfast_records
-WHERE created_at <= coalesce(:before_at, 9e999)
-  AND (:before_at IS NULL OR (created_at, workflow_id) < (:before_at, :before_id))
-  AND created_at > coalesce(:created_after, -9e999)
-  AND created_at < coalesce(:created_before, 9e999)
-  AND (:statuses IS NULL OR status IN (SELECT value FROM json_each(:statuses)))
-  AND (:name IS NULL OR name = :name)
-  AND (:id_prefix IS NULL OR substr(workflow_id, 1, length(:id_prefix)) = :id_prefix)
-ORDER BY created_at DESC, workflow_id DESC
-LIMIT :limit;
-
--- name: list_children
--- The same of one parent, which has an index of its own.
-SELECT * FROM holdfast_records
-WHERE parent_id = :parent_id
-  AND (:before_at IS NULL OR (created_at, workflow_id) < (:before_at, :before_id))
-  AND created_at > coalesce(:created_after, -9e999)
-  AND created_at < coalesce(:created_before, 9e999)
-  AND (:statuses IS NULL OR status IN (SELECT value FROM json_each(:statuses)))
-  AND (:name IS NULL OR name = :name)
-  AND (:id_prefix IS NULL OR substr(workflow_id, 1, length(:id_prefix)) = :id_prefix)
-ORDER BY created_at DESC, workflow_id DESC
-LIMIT :limit;
-
 -- name: outcomes
 -- What was set aside gives its report for an error.
 SELECT w.id, w.status, o.output, coalesce(o.error, r.report)
