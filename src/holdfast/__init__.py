@@ -6,7 +6,9 @@ Everything that a program needs is imported from here; errors are in `holdfast.e
 `holdfast.approvals`, integrations with agent frameworks in `holdfast.agents`.
 """
 
+from holdfast.api.admin import Admin
 from holdfast.api.app import Holdfast
+from holdfast.api.client import Client
 from holdfast.api.decorators import step, transaction, workflow
 from holdfast.api.handle import Handle
 from holdfast.api.options import Options, options
@@ -21,6 +23,7 @@ from holdfast.api.verbs import (
     arecv,
     arun_step,
     asend,
+    aset_attributes,
     aset_event,
     asleep,
     astart,
@@ -40,6 +43,7 @@ from holdfast.api.verbs import (
     retrieve,
     run_step,
     send,
+    set_attributes,
     set_event,
     sleep,
     sql_session,
@@ -51,8 +55,9 @@ from holdfast.api.verbs import (
 )
 from holdfast.core.codec import PayloadCodec
 from holdfast.core.findings import CheckReport, Finding, Verdict
+from holdfast.core.management import Changed, Lineage, WorkflowCount, WorkflowDetails
 from holdfast.core.model import Approval, Checkpoint, Kind, Status, VersionCount, WorkflowFilter, WorkflowRecord
-from holdfast.core.options import Config, StartOptions, StepOptions
+from holdfast.core.options import Config, Retention, StartOptions, StepOptions
 from holdfast.core.queues import Queue, QueueState, Rate
 from holdfast.core.retry import RetryPolicy
 from holdfast.core.schedule import Overlap, ScheduleRecord, Tick, Timing
@@ -62,21 +67,26 @@ from holdfast.runtime.context import StepInfo
 from holdfast.runtime.versions import patched
 
 __all__ = [
+    "Admin",
     "Approval",
+    "Changed",
     "CheckReport",
     "Checkpoint",
+    "Client",
     "Config",
     "Finding",
     "Handle",
     "Holdfast",
     "HoldfastError",
     "Kind",
+    "Lineage",
     "Options",
     "Overlap",
     "PayloadCodec",
     "Queue",
     "QueueState",
     "Rate",
+    "Retention",
     "RetryPolicy",
     "ScheduleFields",
     "ScheduleRecord",
@@ -90,6 +100,8 @@ __all__ = [
     "Verdict",
     "VersionCount",
     "WorkflowCancelled",
+    "WorkflowCount",
+    "WorkflowDetails",
     "WorkflowFilter",
     "WorkflowRecord",
     "aclose_stream",
@@ -100,6 +112,7 @@ __all__ = [
     "arecv",
     "arun_step",
     "asend",
+    "aset_attributes",
     "aset_event",
     "asleep",
     "astart",
@@ -123,6 +136,7 @@ __all__ = [
     "run_step",
     "schedule",
     "send",
+    "set_attributes",
     "set_event",
     "sleep",
     "sql_session",

@@ -103,22 +103,37 @@ class Admin:
         """Let blocked and dead workflows go on, in a coroutine; see `resume`."""
         return await drive_async(changing.resume(self._engine, Bulk(target, limit=limit, dry_run=dry_run)))
 
-    def retry(self, target: Target, *, from_start: bool = False, limit: int = 1000, dry_run: bool = False) -> Changed:
+    def retry(
+        self,
+        target: Target,
+        *,
+        from_start: bool = False,
+        version: str | None = None,
+        limit: int = 1000,
+        dry_run: bool = False,
+    ) -> Changed:
         """Try failed or cancelled workflows again, each as a new one that is forked at the failure.
 
         All that was recorded before the step whose error failed the workflow is taken over; with `from_start`, nothing
-        but the input. The originals stay as they are. A workflow is retried once: its retry has the id `<id>~retry`,
-        and a second call gives that one. Retry that one, if it fails too.
+        but the input. They run under the originals' version, or under `version`. The originals stay as they are.
+        A workflow is retried once: its retry has the id `<id>~retry`, and a second call gives that one. Retry that one,
+        if it fails too.
         """
         bulk = Bulk(target, limit=limit, dry_run=dry_run)
-        return _run("retry", forking.retry(self._engine, bulk, from_start=from_start))
+        return _run("retry", forking.retry(self._engine, bulk, from_start=from_start, version=version))
 
     async def aretry(
-        self, target: Target, *, from_start: bool = False, limit: int = 1000, dry_run: bool = False
+        self,
+        target: Target,
+        *,
+        from_start: bool = False,
+        version: str | None = None,
+        limit: int = 1000,
+        dry_run: bool = False,
     ) -> Changed:
         """Try failed or cancelled workflows again, in a coroutine; see `retry`."""
         bulk = Bulk(target, limit=limit, dry_run=dry_run)
-        return await drive_async(forking.retry(self._engine, bulk, from_start=from_start))
+        return await drive_async(forking.retry(self._engine, bulk, from_start=from_start, version=version))
 
     def delete(self, target: Target, *, children: bool = False, limit: int = 1000, dry_run: bool = False) -> Changed:
         """Delete workflows that have ended or are set aside, with everything recorded for them but approvals.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ParamSpec, Self, TypeVar
 
 from holdfast.api import launched
+from holdfast.api.admin import Admin
 from holdfast.api.checking import Selection, check
 from holdfast.api.handle import Handle
 from holdfast.api.options import Options
@@ -17,7 +18,7 @@ from holdfast.api.schedules import Schedules
 from holdfast.core.codec import Codec, PayloadCodec
 from holdfast.core.findings import CheckReport
 from holdfast.core.model import Checkpoint, VersionCount, WorkflowFilter, WorkflowRecord
-from holdfast.core.options import Config, Duration, seconds
+from holdfast.core.options import Config, Duration, Retention, seconds
 from holdfast.core.queues import Queue, QueueState
 from holdfast.errors import UsageError, WorkflowNotFound
 from holdfast.runtime.databases import Database
@@ -45,6 +46,8 @@ class Holdfast:
     `config.shutdown_timeout`, the rest goes back to the database). `databases` names other databases of the
     application's for `@transaction(database=…)`. `queues` are declared at launch, for all programs on the database.
     `payload_codec` may encrypt or compress what is recorded.
+    application's for `@transaction(database=…)`. `payload_codec` may encrypt or compress what is recorded.
+    `retention` deletes workflows that ended long ago.
 
     Raises at launch: `ConfigurationError` (bad URL, missing extra), `SchemaTooNew`, `StoreUnavailable`.
     """
@@ -58,7 +61,9 @@ class Holdfast:
         payload_codec: PayloadCodec | None = None,
         tracer: Tracer | None = None,
         queues: Iterable[Queue] = (),
+        retention: Retention | None = None,
     ) -> None:
+        self._retention = retention
         self.config = config or Config()
         self.codec = Codec(
             max_bytes=self.config.max_payload, payload_codec=payload_codec, signatures=registry.signatures
@@ -101,7 +106,7 @@ class Holdfast:
             )
             if loop is not None:
                 engine.loops.adopt(loop)
-            service = Service(engine)
+            service = Service(engine, self._retention)
             # Workflows may resume before `start` returns, and their code uses the verbs.
             launched.add(engine)
             try:
@@ -159,6 +164,11 @@ class Holdfast:
     def store(self) -> Store:
         """The store, for integrations."""
         return self._store
+
+    @property
+    def admin(self) -> Admin:
+        """Management of the workflows in this application's database. Raises `UsageError` before launch."""
+        return Admin(self.engine)
 
     @property
     def schedules(self) -> Schedules:

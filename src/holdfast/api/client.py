@@ -108,7 +108,7 @@ class Client:
         `version` is that of the workflow's code, which a pinned workflow needs; without it, that of the worker which
         takes it first.
         """
-        for name in ("timeout", "delay"):
+        for name in ("timeout", "delay", "debounce", "debounce_max"):
             if fields.get(name) is not None:
                 fields[name] = seconds(fields[name])
         return ClientOptions(self.engine, StartOptions(**fields), version)

@@ -10,8 +10,10 @@ from holdfast.api.decorators import definition_of
 from holdfast.api.describing import MARK, step_definition, undo_verb_definition
 from holdfast.api.handle import Handle
 from holdfast.api.launched import blocking_engine, engine_for, refuse_on_event_loop
+from holdfast.core.model import AttributeValue
 from holdfast.core.options import Duration, StartOptions, StepOptions, seconds
 from holdfast.errors import OutsideWorkflow, UsageError
+from holdfast.runtime import attributes as attributes_of
 from holdfast.runtime import batches, branches, messages, starting, streams
 from holdfast.runtime.context import StepInfo, current, workflow_frame
 from holdfast.runtime.databases import scope_here
@@ -168,6 +170,20 @@ def set_event(name: str, value: object) -> None:
 async def aset_event(name: str, value: object) -> None:
     """Publish an event in a coroutine; see `set_event`."""
     await drive_async(messages.put_event(engine_for("aset_event()"), name, value))
+
+
+def set_attributes(**attributes: AttributeValue | None) -> None:
+    """Say something of this workflow by which it can be found: `WorkflowFilter(attributes={"customer": 42})`.
+
+    Each value is a text of at most 512 characters, a number or a bool; None takes an attribute away. Exactly once in a
+    workflow's code, at least once in a step. Raises `UsageError` for another value.
+    """
+    drive(attributes_of.set_attributes(blocking_engine("set_attributes()", "await aset_attributes(…)"), attributes))
+
+
+async def aset_attributes(**attributes: AttributeValue | None) -> None:
+    """Set attributes of this workflow in a coroutine; see `set_attributes`."""
+    await drive_async(attributes_of.set_attributes(engine_for("aset_attributes()"), attributes))
 
 
 def get_event(

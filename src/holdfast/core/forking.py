@@ -6,6 +6,7 @@ wait's end, an at-most-once step's intent) is taken over with it or not at all.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -78,6 +79,11 @@ def with_outcomes(
     return edited
 
 
+def without_arguments(journal: Sequence[Checkpoint]) -> list[Checkpoint]:
+    """Let outcomes be taken whatever arguments their operations are asked for with; their order still counts."""
+    return [each if each.kind is Kind.CANCEL else replace(each, digest="") for each in journal]
+
+
 def recorded_by(journal: Sequence[Checkpoint], version: str) -> list[Checkpoint]:
     """Say that a journal which is to go on under another version was recorded by this one."""
     if not journal or journal[0].step_id.startswith(version_mark("")[:-1]):
@@ -117,7 +123,7 @@ def cancellation(journal: Sequence[Checkpoint]) -> Checkpoint | None:
 def left_behind(contents: Contents, workflow_id: str, journal: Sequence[Checkpoint]) -> Contents:
     """Return what the operations that are taken over have published: events, streams, attributes.
 
-    An event or attribute that was set again later is not known as it was, and comes when the code sets it again.
+    An event that was set again later is not known as it was, and comes when the code sets it again.
     """
     known = {each.step_id for each in journal}
     events = tuple(each for each in contents.events if _owner(each.write_id, workflow_id, "/event:") in known)
@@ -127,7 +133,12 @@ def left_behind(contents: Contents, workflow_id: str, journal: Sequence[Checkpoi
         if _owner(item.write_id, workflow_id, ":") in known:
             offset[item.stream] = offset.get(item.stream, -1) + 1
             items.append(replace(item, offset=offset[item.stream]))
-    return Contents(journal=tuple(journal), events=events, stream_items=tuple(items))
+    attributes: dict[str, str | None] = {}
+    for each in journal:
+        if each.kind is Kind.ATTRIBUTES and each.output is not None:
+            attributes.update(json.loads(each.output))
+    kept = tuple((name, value) for name, value in sorted(attributes.items()) if value is not None)
+    return Contents(journal=tuple(journal), events=events, stream_items=tuple(items), attributes=kept)
 
 
 def _owner(write_id: str, workflow_id: str, mark: str) -> str:

@@ -179,6 +179,35 @@ class StartOptions:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Retention:
+    """For how long workflows that have ended are kept; what is left None is kept for ever.
+
+    A workflow is deleted with everything recorded for it but approvals, once it ended so long ago, unless its parent
+    has no outcome yet or another workflow waits for it.
+    """
+
+    succeeded: Duration | None = None
+    """Since it succeeded (seconds or `timedelta`)."""
+    failed: Duration | None = None
+    cancelled: Duration | None = None
+    batch: int = 100
+    """Workflows deleted in one commit."""
+    pause: Duration = 0.1
+    """Between such commits, for others to write in."""
+    interval: Duration = 600.0
+    """Between looks; of all workers with a policy, one looks at a time."""
+
+    def __post_init__(self) -> None:
+        if all(age is None for age in (self.succeeded, self.failed, self.cancelled)):
+            raise ConfigurationError("a retention needs an age: Retention(succeeded=timedelta(days=30))")
+        for name in ("succeeded", "failed", "cancelled", "pause", "interval"):
+            if getattr(self, name) is not None:
+                seconds(getattr(self, name))
+        if seconds(self.interval) == 0 or self.batch < 1:
+            raise ConfigurationError("a retention's interval and batch must be more than nothing")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
     """How a Holdfast application runs. Durations in seconds."""
 

@@ -39,6 +39,14 @@ log = logging.getLogger("holdfast.engine")
 T = TypeVar("T")
 
 
+def _instance_call(text: str) -> dict[str, str] | None:
+    """Take apart the recorded call of a method; None for one of a function."""
+    if not text.startswith('{"$instance": '):
+        return None
+    document: dict[str, str] = json.loads(text)
+    return document
+
+
 def _ignore(_due: float) -> None:
     return
 
@@ -243,6 +251,13 @@ class Engine:
         name = self.definitions.instance_name(definition, args[0])
         text = self.codec.encode_call(definition.signature, args[1:], kwargs)
         return json.dumps({"$instance": name, "arguments": text})
+
+    def edit_call(self, text: str, changes: Mapping[str, object]) -> str:
+        """Give a recorded call other values for some arguments. Raises `PayloadError`."""
+        instance = _instance_call(text)
+        if instance is None:
+            return self.codec.edit_call(text, changes)
+        return json.dumps({**instance, "arguments": self.codec.edit_call(instance["arguments"], changes)})
 
     def decode_call(self, definition: WorkflowDefinition, text: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Decode a workflow's arguments. Raises `PayloadError`, `ConfigurationError`."""

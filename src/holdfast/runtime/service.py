@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 
+from holdfast.core.options import Retention
 from holdfast.errors import StoreUnavailable
+from holdfast.runtime.cleaner import Cleaner
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.lease import Lease
 from holdfast.runtime.notifier import Notifier
@@ -17,10 +19,11 @@ log = logging.getLogger("holdfast.engine")
 
 
 class Service:
-    """A running engine: committer, lease, listener, notifier, worker, scheduler."""
+    """A running engine: committer, lease, listener, notifier, worker, scheduler, and a cleaner if asked for."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, retention: Retention | None = None) -> None:
         self.engine = engine
+        self._cleaner = None if retention is None else Cleaner(engine, retention)
         self._lease = Lease(engine)
         self._worker = Worker(engine)
         self._scheduler = Scheduler(engine)
@@ -48,6 +51,8 @@ class Service:
             self._listener = engine.store.listen(engine.heard)
             self._worker.start()
             self._scheduler.start()
+            if self._cleaner is not None:
+                self._cleaner.start()
         except BaseException:
             engine.closing = True
             engine.committer.give_up()
@@ -70,6 +75,8 @@ class Service:
 
     def _stop(self, limit: float) -> None:
         engine = self.engine
+        if self._cleaner is not None:
+            self._cleaner.stop()
         self._scheduler.stop()
         self._worker.stop()
         if not engine.release_all(limit):

@@ -20,8 +20,8 @@ from holdfast.core.model import (
     WorkerRecord,
     WorkflowRecord,
 )
-from holdfast.store.queue_writes import ChangeQueue, CreateKeyed, DeclareQueue, PauseQueue
 from holdfast.store.management_writes import ManagementWrite
+from holdfast.store.queue_writes import ChangeQueue, CreateKeyed, DeclareQueue, PauseQueue
 from holdfast.store.schedule_writes import ScheduleWrite
 
 

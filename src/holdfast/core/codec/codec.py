@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from holdfast.core.codec.compiler import Compiler
@@ -12,7 +12,7 @@ from holdfast.core.codec.form import Form
 from holdfast.core.codec.jsontext import Json, dumps, is_plain, loads, may_hold_tags
 from holdfast.core.codec.refusal import Refusal, key_segment, qualified_name
 from holdfast.core.codec.registry import Entry, Registry
-from holdfast.core.codec.signature import CallSignature
+from holdfast.core.codec.signature import POSITIONAL, CallSignature
 from holdfast.core.codec.typehints import MISSING
 from holdfast.core.codec.untyped import STANDARD_TAGS, Untyped
 from holdfast.errors import ConfigurationError, PayloadError
@@ -137,11 +137,49 @@ class Codec:
             trees = loads(self._opened(text))
             if type(trees) is not dict:
                 raise Refusal("the stored arguments are no JSON object")
-            return signature.unbind({name: self._argument(signature, name, tree) for name, tree in trees.items()})
+            placed = signature.place(trees)
+            return signature.unbind({name: self._argument(signature, name, tree) for name, tree in placed.items()})
         except Refusal as refusal:
             raise refusal.error() from refusal.__cause__
         except RecursionError:
             raise PayloadError("the stored arguments are nested too deeply to be read") from None
+
+    def encode_arguments(self, args: Iterable[object], kwargs: Mapping[str, object]) -> str:
+        """Return the text to store for a call of a function that is not at hand: its worker places the arguments.
+
+        Raises `PayloadError`.
+        """
+        trees: dict[str, Json] = {name: self._parcel(value, key_segment(name)) for name, value in kwargs.items()}
+        positional = [self._parcel(value, f"[{place}]") for place, value in enumerate(args)]
+        return self._sealed_call({POSITIONAL: positional, **trees} if positional else trees)
+
+    def edit_call(self, text: str, changes: Mapping[str, object]) -> str:
+        """Return the text of a recorded call with other values for some arguments. Raises `PayloadError`."""
+        try:
+            trees = loads(self._opened(text))
+        except Refusal as refusal:
+            raise refusal.error() from refusal.__cause__
+        changed = {name: self._parcel(value, key_segment(name)) for name, value in changes.items()}
+        return self._sealed_call({**trees, **changed})
+
+    def _parcel(self, value: object, where: str) -> Json:
+        """Write a value whose hint is not known: by a tag, or, where it has none, as its own class is written."""
+        try:
+            try:
+                return self._untyped.write(value, 0)
+            except Refusal:
+                return self._form(type(value)).write(value, 0)
+        except Refusal as refusal:
+            refusal.inside(where)
+            raise refusal.error() from refusal.__cause__
+        except RecursionError:
+            raise PayloadError("it is nested too deeply, or contains itself", path=where) from None
+
+    def _sealed_call(self, trees: dict[str, Json]) -> str:
+        try:
+            return self._sealed(dumps(trees))
+        except Refusal as refusal:
+            raise refusal.error() from refusal.__cause__
 
     def encode_error(self, error: BaseException) -> str:
         """Return the text to store for an exception: type, message, arguments, attributes, traceback, cause.

@@ -10,6 +10,9 @@ from typing import Any
 from holdfast.core.codec.refusal import Refusal
 from holdfast.core.codec.typehints import MISSING, hints_of, unwrapped
 
+POSITIONAL = "$positional"
+"""Holds the arguments that were given by position where the function's parameters were not known."""
+
 _ANYTHING = inspect.Signature(
     [
         inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL),
@@ -79,6 +82,25 @@ class CallSignature:
             return dict(self.signature.bind(*args, **kwargs).arguments)
         except TypeError as error:
             raise TypeError(f"{self.name}(): {error}") from None
+
+    def place(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return arguments by parameter, where some were recorded by position: by a program without the function.
+
+        Raises `Refusal` if there are more than the function takes, or one is given twice.
+        """
+        if POSITIONAL not in arguments:
+            return arguments
+        values = arguments[POSITIONAL]
+        named = {name: value for name, value in arguments.items() if name != POSITIONAL}
+        placed: dict[str, Any] = {}
+        for name, parameter in self.signature.parameters.items():
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                placed[name], values = values, []
+            elif values and parameter.kind in {parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD}:
+                placed[name], values = values[0], values[1:]
+        if values or placed.keys() & named.keys():
+            raise Refusal(f"{self.name} does not take the recorded arguments: it takes {self.signature}")
+        return {**placed, **named}
 
     def unbind(self, arguments: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return positional and keyword arguments for a call.

@@ -19,6 +19,7 @@ _DELETIONS = (
     "delete_from_streams",
     "delete_from_attributes",
     "delete_from_lineage",
+    "delete_from_queue_keys",
     "delete_waits",
     "delete_from_outcomes",
     "delete_from_reports",

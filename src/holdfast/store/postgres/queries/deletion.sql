@@ -54,3 +54,6 @@ DELETE FROM {schema}.workflows WHERE id = ANY(%(workflow_ids)s::text[]);
 
 -- name: delete_waits
 DELETE FROM {schema}.waits WHERE workflow_id = ANY(%(workflow_ids)s::text[]);
+
+-- name: delete_from_queue_keys
+DELETE FROM {schema}.queue_keys WHERE workflow_id = ANY(%(workflow_ids)s::text[]);

@@ -47,7 +47,14 @@ WITH candidates (id) AS MATERIALIZED (
     UNION ALL
     SELECT id FROM {schema}.workflows WHERE status = 'running' AND %(by_running)s::boolean
     UNION ALL
-    SELECT id FROM {schema}.workflows WHERE status = 'enqueued' AND %(by_enqueued)s::boolean
+    SELECT id FROM {schema}.workflows WHERE status = 'enqueued' AND queue IS NULL AND %(by_enqueued)s::boolean
+    UNION ALL
+    SELECT id FROM {schema}.workflows WHERE stage = 'line' AND status = 'enqueued' AND %(by_enqueued)s::boolean
+    UNION ALL
+    SELECT id FROM {schema}.workflows WHERE stage = 'delayed' AND status = 'enqueued' AND %(by_enqueued)s::boolean
+    UNION ALL
+    SELECT id FROM {schema}.workflows
+    WHERE status = 'enqueued' AND queue IS NOT NULL AND stage IS NULL AND %(by_enqueued)s::boolean
     UNION ALL
     SELECT id FROM {schema}.workflows WHERE id >= %(by_prefix)s::text AND id < %(by_prefix_end)s::text
 )

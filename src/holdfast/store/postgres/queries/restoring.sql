@@ -71,7 +71,8 @@ ON CONFLICT DO NOTHING;
 
 -- name: restore_standing
 UPDATE {schema}.workflows
-SET status = %(status)s, epoch = %(epoch)s, wake_at = NULL, crashes = %(crashes)s, cancel_at = %(cancel_at)s::float8
+SET status = %(status)s, epoch = %(epoch)s, wake_at = NULL, stage = NULL, crashes = %(crashes)s,
+    cancel_at = %(cancel_at)s::float8
 WHERE id = %(workflow_id)s;
 
 -- name: restore_outcome

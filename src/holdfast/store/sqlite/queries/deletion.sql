@@ -51,3 +51,6 @@ DELETE FROM holdfast_workflow_info WHERE id IN (SELECT value FROM json_each(:wor
 
 -- name: delete_from_workflows
 DELETE FROM holdfast_workflows WHERE id IN (SELECT value FROM json_each(:workflow_ids));
+
+-- name: delete_from_queue_keys
+DELETE FROM holdfast_queue_keys WHERE workflow_id IN (SELECT value FROM json_each(:workflow_ids));

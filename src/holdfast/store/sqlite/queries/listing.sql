@@ -46,7 +46,14 @@ WITH candidates (id) AS (
     UNION ALL
     SELECT id FROM holdfast_workflows WHERE status = 'running' AND :by_running
     UNION ALL
-    SELECT id FROM holdfast_workflows WHERE status = 'enqueued' AND :by_enqueued
+    SELECT id FROM holdfast_workflows WHERE status = 'enqueued' AND queue IS NULL AND :by_enqueued
+    UNION ALL
+    SELECT id FROM holdfast_workflows WHERE stage = 'line' AND status = 'enqueued' AND :by_enqueued
+    UNION ALL
+    SELECT id FROM holdfast_workflows WHERE stage = 'delayed' AND status = 'enqueued' AND :by_enqueued
+    UNION ALL
+    SELECT id FROM holdfast_workflows
+    WHERE status = 'enqueued' AND queue IS NOT NULL AND stage IS NULL AND :by_enqueued
     UNION ALL
     SELECT id FROM holdfast_workflows WHERE id >= :by_prefix AND id < :by_prefix_end
 )

@@ -47,7 +47,7 @@ ON CONFLICT DO NOTHING;
 
 -- name: restore_standing
 UPDATE holdfast_workflows
-SET status = :status, epoch = :epoch, wake_at = NULL, crashes = :crashes, cancel_at = :cancel_at
+SET status = :status, epoch = :epoch, wake_at = NULL, stage = NULL, crashes = :crashes, cancel_at = :cancel_at
 WHERE id = :workflow_id;
 
 -- name: restore_outcome
