@@ -20,6 +20,7 @@ from holdfast.core.model import (
     WorkflowRecord,
 )
 from holdfast.store.base import Store
+from holdfast.store.management_writes import Delete
 from holdfast.store.schedule_writes import RemoveSchedule
 from holdfast.store.writes import (
     Cancel,
@@ -45,7 +46,7 @@ START = 1_800_000_000.0
 _numbers = itertools.count(1)
 
 # A resend of these tells what it finds, which is what the first try has made of it.
-_TELLS_WHAT_IS = (Cancel, RemoveSchedule, Resume, TakeOver)
+_TELLS_WHAT_IS = (Cancel, Delete, RemoveSchedule, Resume, TakeOver)
 
 
 class FakeClock:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from holdfast.core.management import attribute_text
 from holdfast.core.model import Status, WorkflowFilter
-from tests.conformance.kit import START, Bench
+from holdfast.store.listing import prefix_end
+from holdfast.store.management_writes import SetAttributes
+from holdfast.store.writes import Finish, SetAside
+from tests.conformance.kit import START, Bench, for_message
 
 
 @pytest.fixture
@@ -68,6 +74,91 @@ def test_a_prefix_is_taken_as_it_is(listed: Bench) -> None:
     assert ids(listed, id_prefix="odd%") == []
     assert ids(listed, id_prefix="w_") == []
     assert len(ids(listed, id_prefix="")) == 11
+
+
+@pytest.fixture
+def various(bench: Bench) -> Bench:
+    """Workflows in every status, created one second after another."""
+    fences = {name: bench.start(name, created_at=START + number) for number, name in enumerate("abcdefgh")}
+    bench.finish(fences["a"])
+    for name, message in (("b", "order 42 IS gone"), ("c", "Größe falsch")):
+        bench.clock.advance(100)
+        error = json.dumps({"type": "builtins:ValueError", "message": message})
+        bench.write(Finish(status=Status.FAILED, error=error), fence=fences[name])
+    bench.write(Finish(status=Status.CANCELLED), fence=fences["d"])
+    bench.write(SetAside(status=Status.BLOCKED, report='{"reason": "order 43 is gone"}'), fence=fences["e"])
+    bench.write(SetAside(status=Status.DEAD, report='{"reason": "crashed"}'), fence=fences["f"])
+    bench.sleep(fences["g"], for_message("g"))
+    bench.start("i", owner=None, queue="mail", created_at=START + 8)
+    bench.start("j", owner=None, queue="mail", wake_at=START + 1000, created_at=START + 9)
+    return bench
+
+
+def test_every_status_is_found_alone_and_with_others(various: Bench) -> None:
+    expected = {"succeeded": "a", "failed": "cb", "cancelled": "d", "blocked": "e", "dead": "f", "suspended": "g"}
+    expected |= {"running": "h", "enqueued": "ji"}
+    for status, names in expected.items():
+        assert "".join(ids(various, status=(Status(status),))) == names
+    assert "".join(ids(various, status=(Status.FAILED, Status.DEAD, Status.RUNNING, Status.ENQUEUED))) == "jihfcb"
+    assert "".join(ids(various, status=(Status.FAILED, Status.SUCCEEDED))) == "cba"
+    assert "".join(ids(various, status=(Status.FAILED, Status.DEAD), limit=2)) == "fc"
+    assert "".join(ids(various, status=(Status.FAILED, Status.DEAD), before=(START + 5, "f"))) == "cb"
+    assert "".join(ids(various, status=(Status.FAILED, Status.DEAD), created_before=START + 2)) == "b"
+
+
+def test_queues_and_ends_restrict(various: Bench) -> None:
+    assert "".join(ids(various, queue="mail")) == "ji"
+    assert ids(various, queue="post") == []
+    assert "".join(ids(various, finished_after=START + 50)) == "dcb"
+    assert "".join(ids(various, finished_after=START + 50, finished_before=START + 150)) == "b"
+    assert "".join(ids(various, finished_before=START + 50)) == "a"
+    assert "".join(ids(various, finished_after=START + 50, status=(Status.CANCELLED, Status.DEAD))) == "d"
+
+
+def test_errors_and_reports_are_searched(various: Bench) -> None:
+    assert "".join(ids(various, error="is gone")) == "eb"
+    assert "".join(ids(various, error="ORDER 42")) == "b"
+    assert "".join(ids(various, error="Größe")) == "c"
+    assert "".join(ids(various, error="is gone", status=(Status.FAILED, Status.SUCCEEDED))) == "b"
+    assert ids(various, error="is gone", status=()) == []
+    assert ids(various, error="100%") == []
+    assert ids(various, error='"message"') == []
+
+
+def test_attributes_restrict_all_of_them(various: Bench) -> None:
+    for name, values in {
+        "a": {"customer": 42, "region": "eu"},
+        "b": {"customer": 42, "region": "us"},
+        "c": {"customer": "42", "vip": True},
+        "g": {"customer": 42.5, "odd": "a\x00b\ud800"},
+    }.items():
+        texts = tuple((key, attribute_text(key, value)) for key, value in values.items())
+        various.write(SetAttributes(workflow_id=name, values=texts, write_id="w"))
+    assert "".join(ids(various, attributes={"customer": 42})) == "ba"
+    assert "".join(ids(various, attributes={"customer": 42.0, "region": "eu"})) == "a"
+    assert "".join(ids(various, attributes={"customer": "42"})) == "c"
+    assert "".join(ids(various, attributes={"customer": 42.5})) == "g"
+    assert "".join(ids(various, attributes={"vip": True})) == "c"
+    assert ids(various, attributes={"vip": 1}) == []
+    assert "".join(ids(various, attributes={"odd": "a\x00b\ud800"})) == "g"
+    assert "".join(ids(various, attributes={"customer": 42}, status=(Status.FAILED,))) == "b"
+    assert "".join(ids(various, attributes={"customer": 42}, before=(START + 1, "b"))) == "a"
+
+
+def test_pages_of_a_selection_cover_everything_once(various: Bench) -> None:
+    where = WorkflowFilter(status=(Status.FAILED, Status.CANCELLED, Status.DEAD, Status.ENQUEUED), limit=2)
+    seen = []
+    while page := various.store.list_workflows(where):
+        seen += [each.workflow_id for each in page]
+        where = where.after(page[-1])
+    assert "".join(seen) == "jifdcb"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "end"), [("ab", "ac"), ("a\U0010ffff", "b"), ("\ud7ff", "\ue000"), ("\U0010ffff", None)]
+)
+def test_the_end_of_a_prefix_is_the_next_text(prefix: str, end: str | None) -> None:
+    assert prefix_end(prefix) == end
 
 
 def test_listed_records_are_whole(listed: Bench) -> None:

@@ -168,3 +168,45 @@ def test_classes_that_known_signatures_name_count_as_registered() -> None:
     assert fresh.decode(text) == {"line": Line(Decimal(1))}
     with pytest.raises(PayloadError, match="has not registered"):
         Codec().decode(text)
+
+
+def test_arguments_by_position_are_placed_by_who_has_the_function() -> None:
+    codec = Codec()
+
+    def call(first: int, second: Decimal, *others: str, last: bool = False) -> None: ...
+
+    signature = CallSignature.of(call)
+    text = codec.encode_arguments((1, Decimal("2.5"), "a", "b"), {"last": True})
+    assert codec.decode_call(signature, text) == ((1, Decimal("2.5"), "a", "b"), {"last": True})
+    text = codec.encode_arguments((1,), {"second": Decimal(3)})
+    assert codec.decode_call(signature, text) == ((1, Decimal(3)), {})
+    assert codec.encode_arguments((), {"a": 1}) == '{"a": 1}'
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"), [((1, 2, 3), {}), ((1,), {"first": 1}), ((1,), {"third": 1}), ((), {"first": 1})]
+)
+def test_arguments_that_do_not_fit_are_refused_where_the_function_is(args: Any, kwargs: Any) -> None:
+    codec = Codec()
+
+    def call(first: int, second: int) -> None: ...
+
+    with pytest.raises(PayloadError):
+        codec.decode_call(CallSignature.of(call), codec.encode_arguments(args, kwargs))
+
+
+def test_a_value_that_can_not_be_recorded_names_its_place() -> None:
+    with pytest.raises(PayloadError, match=r"\[1\]"):
+        Codec().encode_arguments((1, object()), {})
+
+
+def test_a_recorded_call_gets_other_arguments() -> None:
+    codec = Codec()
+
+    def call(first: int, second: Decimal = Decimal(0)) -> None: ...
+
+    signature = CallSignature.of(call)
+    text = codec.edit_call(codec.encode_call(signature, (1,), {}), {"second": Decimal("1.5")})
+    assert codec.decode_call(signature, text) == ((1, Decimal("1.5")), {})
+    with pytest.raises(PayloadError):
+        codec.edit_call("not json", {"second": 1})

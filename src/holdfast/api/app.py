@@ -46,7 +46,6 @@ class Holdfast:
     `config.shutdown_timeout`, the rest goes back to the database). `databases` names other databases of the
     application's for `@transaction(database=…)`. `queues` are declared at launch, for all programs on the database.
     `payload_codec` may encrypt or compress what is recorded.
-    application's for `@transaction(database=…)`. `payload_codec` may encrypt or compress what is recorded.
     `retention` deletes workflows that ended long ago.
 
     Raises at launch: `ConfigurationError` (bad URL, missing extra), `SchemaTooNew`, `StoreUnavailable`.

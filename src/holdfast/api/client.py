@@ -15,6 +15,7 @@ from holdfast.core.codec import Codec, PayloadCodec
 from holdfast.core.options import Config, Duration, StartOptions, seconds
 from holdfast.errors import UsageError
 from holdfast.runtime import messages, remote, streams
+from holdfast.runtime.context import current
 from holdfast.runtime.effects import drive, drive_async
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.remote import NoDefinitions, RemoteCall, RemoteService
@@ -88,6 +89,15 @@ class Client:
         with contextlib.suppress(asyncio.CancelledError):
             await self.aclose()
 
+    def _engine(self, verb: str) -> Engine:
+        frame = current.get()
+        if frame is not None and frame.step is None:
+            raise UsageError(
+                f"{verb} is not recorded, so it would be done again at each replay of workflow "
+                f"{frame.execution.workflow_id!r}: use it in a step, or holdfast's own verbs"
+            )
+        return self.engine
+
     @property
     def engine(self) -> Engine:
         """What reads and writes for it, for integrations: it runs nothing. Raises `UsageError` while not open."""
@@ -111,7 +121,7 @@ class Client:
         for name in ("timeout", "delay", "debounce", "debounce_max"):
             if fields.get(name) is not None:
                 fields[name] = seconds(fields[name])
-        return ClientOptions(self.engine, StartOptions(**fields), version)
+        return ClientOptions(self._engine("Client.start()"), StartOptions(**fields), version)
 
     def start(self, name: str, /, *args: object, **kwargs: object) -> Handle[Any]:
         """Start a workflow by its name (`module.function`): it is enqueued, and a worker that knows it takes it.
@@ -136,20 +146,22 @@ class Client:
         Raises `WorkflowNotFound`.
         """
         refuse_on_event_loop("Client.send()", "await client.asend(…)")
-        drive(messages.send(self.engine, workflow_id, message, topic, key))
+        drive(messages.send(self._engine("Client.send()"), workflow_id, message, topic, key))
 
     async def asend(self, workflow_id: str, message: object, *, topic: str = "", key: str | None = None) -> None:
         """Send a message in a coroutine; see `send`."""
-        await drive_async(messages.send(self.engine, workflow_id, message, topic, key))
+        await drive_async(messages.send(self._engine("Client.send()"), workflow_id, message, topic, key))
 
     def get_event(self, workflow_id: str, name: str, *, timeout: Duration | None = None, type: Any = Any) -> Any:
         """Read an event of a workflow, waiting until it is set; None after `timeout` seconds."""
         refuse_on_event_loop("Client.get_event()", "await client.aget_event(…)")
-        return drive(messages.get_event(self.engine, workflow_id, name, _limit(timeout), type))
+        return drive(messages.get_event(self._engine("Client.get_event()"), workflow_id, name, _limit(timeout), type))
 
     async def aget_event(self, workflow_id: str, name: str, *, timeout: Duration | None = None, type: Any = Any) -> Any:
         """Read an event in a coroutine; see `get_event`."""
-        return await drive_async(messages.get_event(self.engine, workflow_id, name, _limit(timeout), type))
+        return await drive_async(
+            messages.get_event(self._engine("Client.get_event()"), workflow_id, name, _limit(timeout), type)
+        )
 
     def read_stream(
         self, workflow_id: str, stream: str, *, offset: int = 0, type: Any = Any

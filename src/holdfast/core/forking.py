@@ -30,16 +30,24 @@ def place(journal: Sequence[Checkpoint], from_step: str | int | None, edited: It
     last_edited = max((by_id[step_id].seq for step_id in edited), default=0)
     if from_step is None:
         return last_edited + 1
-    found = [each for each in journal if from_step in ((each.seq,) if isinstance(from_step, int) else (each.step_id,))]
-    if not found:
-        raise UsageError(f"the journal has no step {from_step!r}; {_known(journal)}")
-    before = min(each.seq for each in found)
+    before = _seq(journal, by_id, from_step)
     if last_edited >= before:
         raise UsageError(
             f"only outcomes recorded before {from_step!r} are taken over and can be replaced; "
             "to go on after a replaced one, leave out from_step"
         )
     return before
+
+
+def _seq(journal: Sequence[Checkpoint], by_id: Mapping[str, Checkpoint], from_step: str | int) -> int:
+    if isinstance(from_step, str):
+        if from_step in by_id:
+            return by_id[from_step].seq
+        raise UsageError(f"the journal has no step {from_step!r}; {_known(journal)}")
+    end = max((each.seq for each in journal), default=0) + 1
+    if 1 <= from_step <= end:
+        return from_step
+    raise UsageError(f"the journal has places from 1 to {end}, which is its end; not {from_step}")
 
 
 def _known(journal: Sequence[Checkpoint]) -> str:

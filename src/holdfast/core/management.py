@@ -16,6 +16,8 @@ from holdfast.errors import UsageError
 
 MAX_ATTRIBUTE_LENGTH = 512
 """Characters of an attribute that is a text."""
+MAX_ATTRIBUTE_BITS = 1024
+"""Of an attribute that is a whole number: as many as a float's."""
 
 SET_ASIDE = (Status.BLOCKED, Status.DEAD)
 OPEN = (Status.ENQUEUED, Status.RUNNING, Status.SUSPENDED, *SET_ASIDE)
@@ -38,10 +40,9 @@ def attribute_text(name: str, value: object) -> str:
         raise UsageError(f"attribute {name!r} must be a text, number or bool, not {type(value).__name__}")
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    text = json.dumps(value)
-    if len(text) > 12 * MAX_ATTRIBUTE_LENGTH:
-        raise UsageError(f"attribute {name!r} has too many digits")
-    return text
+    if isinstance(value, int) and value.bit_length() > MAX_ATTRIBUTE_BITS:
+        raise UsageError(f"attribute {name!r} has more than {MAX_ATTRIBUTE_BITS} bits")
+    return json.dumps(value)
 
 
 def attribute_value(text: str) -> AttributeValue:

@@ -33,6 +33,7 @@ from holdfast.runtime.threads import Loops, ThreadPool
 from holdfast.runtime.tracing import NoTracer, Tracer
 from holdfast.runtime.versions import note_version
 from holdfast.store.base import Store
+from holdfast.store.management_writes import AdoptVersion
 from holdfast.store.writes import Cancel, Committed, SetAside, Unit
 
 log = logging.getLogger("holdfast.engine")
@@ -126,6 +127,11 @@ class Engine:
         """The workflows, by name and version, that this process runs in exactly that version."""
         return self.definitions.versions(pinned_unless_said=self.config.on_new_version == "pin")
 
+    def pinned_claims(self) -> tuple[tuple[str, str], ...]:
+        """Return what may be claimed of pinned workflows: also those that were started without saying a version."""
+        pinned = self.pinned
+        return (*pinned, *((name, "") for name in dict.fromkeys(name for name, _ in pinned))) if pinned else pinned
+
     def takes_more(self) -> bool:
         """Tell whether one more workflow may run in this process now."""
         return not self.closing and len(self._running) < self.config.max_running
@@ -209,13 +215,14 @@ class Engine:
         definition = self.definitions.workflow(record.name, record.version)
         if definition is None:
             raise LookupError(record.name)
+        version = record.version or definition.version
         execution = Execution(
             self,
             definition,
             workflow_id=record.workflow_id,
             epoch=record.epoch,
             input_text=record.input,
-            journal=Journal(claimed.journal, strict=writers(record.version, claimed.journal) <= {definition.version}),
+            journal=Journal(claimed.journal, strict=writers(version, claimed.journal) <= {definition.version}),
             deadline_at=record.deadline_at,
             cancel_requested=record.cancel_at is not None,
             crashes=record.crashes,
@@ -226,7 +233,9 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - one unreadable row must not keep the others of its claim from running
             self._set_aside(execution, error)
             return None
-        note_version(execution, record.version)
+        if not record.version:
+            execution.ride(AdoptVersion(version=version))
+        note_version(execution, version)
         return execution, args, kwargs
 
     def _set_aside(self, execution: Execution, error: Exception) -> None:

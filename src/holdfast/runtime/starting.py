@@ -152,11 +152,18 @@ def child_result(engine: Engine, workflow_id: str, hint: Any, timeout: float | N
     if recorded is not None:
         return execution.value(recorded, hint)
     yield from execution.barrier()
-    outcome = yield from _await_outcome(execution, operation, frame, workflow_id)
+    try:
+        outcome = yield from _await_outcome(execution, operation, frame, workflow_id, may_be_gone=True)
+    except WorkflowNotFound as error:
+        execution.record(operation, error=engine.codec.encode_error(error))
+        raise
     return (yield from _settle(execution, operation, workflow_id, outcome, hint=hint, ended=None))
 
 
-def _await_outcome(execution: Execution, operation: Operation, frame: Frame, workflow_id: str) -> Flow[Outcome]:
+def _await_outcome(
+    execution: Execution, operation: Operation, frame: Frame, workflow_id: str, *, may_be_gone: bool = False
+) -> Flow[Outcome]:
+    """Wait for a workflow's outcome. Raises `WorkflowNotFound` if it may be gone and is: nobody waits for ever."""
     engine = execution.engine
 
     def look(_expired: bool) -> Flow[Settled[Outcome] | None]:  # noqa: FBT001 - the protocol of `wait_until_settled`
@@ -164,6 +171,8 @@ def _await_outcome(execution: Execution, operation: Operation, frame: Frame, wor
         outcome = outcomes.get(workflow_id)
         if outcome is not None and outcome.status.is_terminal:
             return Settled(outcome)
+        if may_be_gone and (yield from engine.read(lambda: engine.store.get_workflow(workflow_id))) is None:
+            raise WorkflowNotFound(workflow_id)
         return None
 
     waits = (WaitOn(workflow_id=workflow_id, kind=Kind.RESULT),)

@@ -71,7 +71,7 @@ class Worker:
 
     def _look_ahead(self, since: float) -> None:
         """Find when to look again, and what nobody here can run. `since`: before the last claim."""
-        pinned = self._engine.pinned
+        pinned = self._engine.pinned_claims()
         names, serves = self._engine.definitions.workflow_names(), self._engine.config.serves
         store = self._engine.store
         times = [store.next_due(names, pinned)]
@@ -121,7 +121,7 @@ class Worker:
                 claim_id=engine.ids.new(),
                 worker_id=engine.worker_id,
                 names=names,
-                pinned=engine.pinned,
+                pinned=engine.pinned_claims(),
                 limit=limit,
                 isolate_from=engine.config.isolate_from,
                 queues=engine.config.serves,

@@ -71,4 +71,11 @@ class TakeDuty:
     seconds: float
 
 
-ManagementWrite = SetAttributes | Restore | Delete | TakeDuty
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AdoptVersion:
+    """Say which version of its code runs a workflow that was started without one. Needs a fence. Result: None."""
+
+    version: str
+
+
+ManagementWrite = SetAttributes | AdoptVersion | Restore | Delete | TakeDuty

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from holdfast.store.management_writes import Delete, Restore, SetAttributes, TakeDuty
+from holdfast.store.management_writes import AdoptVersion, Delete, Restore, SetAttributes, TakeDuty
 from holdfast.store.postgres import approvals, exchanges, lifecycle, management, queues, recovery, schedules
 from holdfast.store.postgres.commit import Handler
 from holdfast.store.queue_writes import ChangeQueue, CreateKeyed, DeclareQueue, PauseQueue
@@ -60,6 +60,7 @@ HANDLERS: Mapping[type[Any], Handler] = {
     ChangeQueue: queues.change_queue,
     PauseQueue: queues.pause_queue,
     CreateKeyed: queues.create_keyed,
+    AdoptVersion: management.adopt_version,
     SetAttributes: management.set_attributes,
     Restore: management.restore,
     Delete: management.delete,

@@ -9,7 +9,7 @@ from typing import Any
 from holdfast.core.archive import Contents, StoredMessage
 from holdfast.core.model import Fence, WorkflowRecord
 from holdfast.store.deletion import decide
-from holdfast.store.management_writes import Delete, Deleted, Restore, SetAttributes, TakeDuty
+from holdfast.store.management_writes import AdoptVersion, Delete, Deleted, Restore, SetAttributes, TakeDuty
 from holdfast.store.postgres.batch import Batch, Read, nothing
 from holdfast.store.postgres.sql import Columns, columns, number_array, text_array
 from holdfast.store.rows import checkpoint_values
@@ -74,6 +74,14 @@ def set_attributes(batch: Batch, _fence: Fence | None, write: SetAttributes) -> 
         dropped=text_array(name for name, value in write.values if value is None),
         **columns(_NAMED, [(name, value) for name, value in write.values if value is not None]),
     )
+    return nothing
+
+
+def adopt_version(batch: Batch, fence: Fence | None, write: AdoptVersion) -> Read:
+    """Set the version of a workflow that has none."""
+    if fence is None:
+        raise ValueError("a version is adopted under a fence")
+    batch.run("adopt_version", workflow_id=fence.workflow_id, version=write.version)
     return nothing
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from holdfast.core.model import Fence
-from holdfast.store.management_writes import Delete, Restore, SetAttributes, TakeDuty
+from holdfast.store.management_writes import AdoptVersion, Delete, Restore, SetAttributes, TakeDuty
 from holdfast.store.queue_writes import ChangeQueue, CreateKeyed, DeclareQueue, PauseQueue
 from holdfast.store.schedule_writes import AdvanceSchedule, PauseSchedule, PutSchedule, RemoveSchedule
 from holdfast.store.sqlite import approvals, exchanges, lifecycle, management, queues, recovery, schedules
@@ -73,6 +73,7 @@ _FENCED: Mapping[type[Any], Callable[[Ledger, Any, Fence, State], Any]] = {
     Record: lambda ledger, write, fence, _state: ledger.record(fence, write.checkpoint),
     Finish: lambda ledger, write, fence, state: ledger.finish(fence, state, write),
     Receive: exchanges.receive,
+    AdoptVersion: management.adopt_version,
     Suspend: lifecycle.suspend,
     Release: lifecycle.release,
     SetAside: lifecycle.set_aside,
@@ -172,7 +173,7 @@ def _repeat(ledger: Ledger, write: Write, fence: Fence) -> Any:
             return Received(settled=True, body=recorded.output if recorded else None)
         case Suspend():
             return True
-        case Record() | Finish() | Release() | SetAside() | Progressed():
+        case AdoptVersion() | Record() | Finish() | Release() | SetAside() | Progressed():
             return None
         case _:
             return _UNFENCED[type(write)](ledger, write)

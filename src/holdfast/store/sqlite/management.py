@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from holdfast.core.archive import Contents
-from holdfast.core.model import WorkflowRecord
+from holdfast.core.model import Fence, WorkflowRecord
 from holdfast.store.deletion import decide
-from holdfast.store.management_writes import Delete, Deleted, Restore, SetAttributes, TakeDuty
+from holdfast.store.management_writes import AdoptVersion, Delete, Deleted, Restore, SetAttributes, TakeDuty
 from holdfast.store.rows import checkpoint_values
-from holdfast.store.sqlite.ledger import Ledger, as_json
+from holdfast.store.sqlite.ledger import Ledger, State, as_json
 
 _DELETIONS = (
     "delete_from_journal",
@@ -38,6 +38,11 @@ def set_attributes(ledger: Ledger, write: SetAttributes) -> None:
             ledger.change("drop_attribute", workflow_id=workflow_id, name=name)
         else:
             ledger.change("put_attribute", workflow_id=workflow_id, name=name, value=value)
+
+
+def adopt_version(ledger: Ledger, write: AdoptVersion, fence: Fence, _state: State) -> None:
+    """Set the version of a workflow that has none."""
+    ledger.change("adopt_version", workflow_id=fence.workflow_id, version=write.version)
 
 
 def restore(ledger: Ledger, write: Restore) -> None:

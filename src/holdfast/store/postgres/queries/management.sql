@@ -72,3 +72,6 @@ WHERE o.status = %(status)s AND o.finished_at < %(before)s
     )
 ORDER BY o.finished_at, o.id
 LIMIT %(limit)s;
+
+-- name: adopt_version
+UPDATE {schema}.workflow_info SET version = %(version)s WHERE id = %(workflow_id)s AND version = '';

@@ -66,3 +66,6 @@ WHERE o.status = :status AND o.finished_at < :before
     )
 ORDER BY o.finished_at, o.id
 LIMIT :limit;
+
+-- name: adopt_version
+UPDATE holdfast_workflow_info SET version = :version WHERE id = :workflow_id AND version = '';
