@@ -70,7 +70,7 @@ class Cleaner:
         """Delete what is old enough, if this worker is the one to do it; return how many were deleted."""
         total = 0
         for status, age in self._ages.items():
-            before = self._engine.clock.now() - age
+            before = drive(self._engine.read(self._engine.store.now)) - age
             while not self._stopping.is_set() and self._is_mine():
                 count = drive(delete_batch(self._engine, status, before, self._batch))
                 total += count
