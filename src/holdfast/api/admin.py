@@ -184,10 +184,11 @@ class Admin:
         """Make a new workflow that goes on from a place in another one's journal; return its id.
 
         `from_step` (a step's id, or its `seq`, at most one more than the last) is the first to run anew: the journal is
-        copied up to there. None takes over nothing but the input; with `outcomes`, all up to the last of these steps. `input` replaces arguments by
-        name; `outcomes` gives steps that are taken over another result, or an exception to raise. The original is
-        never touched. Children are not copied: those that are taken over have their recorded results. Steps that run
-        anew have idempotency keys of their own. It runs under the version of the original's code, or under `version`.
+        copied up to there. None takes over nothing but the input; with `outcomes`, all up to the last of these steps.
+        `input` replaces arguments by name; `outcomes` gives steps that are taken over another result, or an exception
+        to raise. The original is never touched. Children are not copied: those that are taken over have their recorded
+        results. Steps that run anew have idempotency keys of their own. It runs under the version of the original's
+        code, or under `version`.
 
         With an `id` it is idempotent. Raises `WorkflowNotFound`, `UsageError` for a step that is not recorded,
         `WorkflowIdConflict`, `PayloadError`.

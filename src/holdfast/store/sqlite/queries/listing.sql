@@ -30,8 +30,8 @@ ORDER BY created_at DESC, workflow_id DESC
 LIMIT :limit;
 
 -- name: list_selected
--- Only the sources that were asked for give anything.
-WITH candidates (id) AS (
+-- Only the sources that were asked for give anything. The plus signs keep the planner from the time of creation.
+WITH candidates (id) AS MATERIALIZED (
     SELECT id FROM holdfast_workflow_info WHERE parent_id = :by_parent
     UNION ALL
     SELECT workflow_id FROM holdfast_lineage WHERE forked_from = :by_origin
@@ -59,10 +59,10 @@ WITH candidates (id) AS (
 )
 SELECT records.* FROM candidates CROSS JOIN holdfast_records AS records ON records.workflow_id = candidates.id
 WHERE true
-  AND created_at <= :upper
-  AND (:before_at IS NULL OR (created_at, workflow_id) < (:before_at, :before_id))
-  AND created_at > coalesce(:created_after, -9e999)
-  AND created_at < coalesce(:created_before, 9e999)
+  AND +created_at <= :upper
+  AND (:before_at IS NULL OR (+created_at, workflow_id) < (:before_at, :before_id))
+  AND +created_at > coalesce(:created_after, -9e999)
+  AND +created_at < coalesce(:created_before, 9e999)
   AND (:finished_after IS NULL OR finished_at > :finished_after)
   AND (:finished_before IS NULL OR finished_at < :finished_before)
   AND (:statuses IS NULL OR status IN (SELECT value FROM json_each(:statuses)))
@@ -80,5 +80,5 @@ WHERE true
         SELECT a.name || char(10) || a.value FROM holdfast_attributes AS a WHERE a.workflow_id = records.workflow_id
     )
   ))
-ORDER BY created_at DESC, workflow_id DESC
+ORDER BY +created_at DESC, workflow_id DESC
 LIMIT :limit;
