@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from holdfast import Holdfast, Verdict, recv, workflow
+from holdfast import Holdfast, Verdict, options, recv, set_attributes, workflow
 from holdfast.errors import ConfigurationError, UsageError
 from holdfast.testing import replay
 from tests.engine.changing import bodies, deploy, go, named, suspended
@@ -49,6 +49,22 @@ def test_a_journal_is_read_from_a_file_too(history: dict[str, Any], tmp_path: Pa
     file = tmp_path / "history.json"
     file.write_text(json.dumps(history))
     assert replay(file).verdict is Verdict.OK
+
+
+def test_an_export_is_replayed(sqlite_url: str, tmp_path: Path) -> None:
+    @workflow(name="replayed.export")
+    def says() -> str:
+        set_attributes(kind="odd")
+        return named("check")
+
+    file = tmp_path / "export.json"
+    with Holdfast(sqlite_url, config=QUICK) as app:
+        options(id="one").start(says).result(timeout=10)
+        file.write_text(app.admin.export("one"))
+        assert app.check(finished=1).ok
+    assert replay(file).verdict is Verdict.OK
+    with pytest.raises(UsageError, match="exported workflow"):
+        replay({"workflows": []})
 
 
 def test_records_of_an_application_are_replayed_as_they_are(sqlite_url: str) -> None:

@@ -38,9 +38,10 @@ def replay(
     """Replay a recorded journal against today's code, and tell where they part first.
 
     No step's body is run and nothing is written: each step gives what it gave then. `workflow` is the code; default:
-    the workflow registered under the recorded name. `app` is asked for its payload codec and configuration, and need
-    not be launched. With `strict` the code must ask for exactly what is recorded; by default it must if it has the
-    recorded version, while another version may ask for new steps and leave old ones out, as in a deploy.
+    the workflow registered under the recorded name. Of an export of several workflows the first is replayed. `app` is
+    asked for its payload codec and configuration, and need not be launched. With `strict` the code must ask for exactly
+    what is recorded; by default it must if it has the recorded version, while another version may ask for new steps and
+    leave old ones out, as in a deploy.
 
     The finding's `verdict` is `Verdict.OK` where nothing differs. Code that takes more than `timeout` seconds is
     `Verdict.UNCHECKED`. Raises `UsageError` if `history` is not a workflow with its journal, `ConfigurationError` if
@@ -61,9 +62,11 @@ def _claimed(history: History) -> Claimed:
         return Claimed(record=history[0], journal=tuple(history[1]))
     try:
         document = json.loads(history.read_text(encoding="utf-8")) if isinstance(history, Path) else history
+        if "workflows" in document:
+            document = document["workflows"][0]
         record = _record(WorkflowRecord, {**document["workflow"], "status": Status(document["workflow"]["status"])})
         journal = [_record(Checkpoint, {**each, "kind": Kind(each["kind"])}) for each in document["journal"]]
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError) as error:
         raise UsageError(
             "replay() takes an exported workflow: a document with `workflow` and `journal`, whose fields are those of "
             f"WorkflowRecord and Checkpoint. This is none: {type(error).__name__}: {error}"
