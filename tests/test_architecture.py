@@ -19,7 +19,7 @@ NAMES = {module.name for module in SOURCE}
 # From the bottom up. A module may import what is below its own layer, and its own part; parts that share
 # a line don't know each other.
 LAYERS = [
-    ["holdfast.errors"],
+    ["holdfast.errors", "holdfast.failpoints"],
     ["holdfast.core"],
     ["holdfast.store"],
     ["holdfast.store.sqlite", "holdfast.store.postgres"],
