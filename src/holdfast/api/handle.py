@@ -20,12 +20,14 @@ R = TypeVar("R")
 class Handle(Generic[R]):
     """A reference to the workflow `id`. Making one reads nothing; it may be made in any process with the database."""
 
-    __slots__ = ("_engine", "_hint", "id")
+    __slots__ = ("_engine", "_hint", "_local", "id")
 
     def __init__(self, workflow_id: str, *, hint: Any = Any, engine: Engine | None = None) -> None:
         self.id = workflow_id
         self._hint = hint
         self._engine = engine
+        # Kept, so that the outcome of a workflow that runs in this process is found without a query.
+        self._local = None if engine is None else engine.local_outcomes.find(workflow_id)
 
     def __repr__(self) -> str:
         return f"Handle({self.id!r})"

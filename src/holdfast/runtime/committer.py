@@ -34,7 +34,7 @@ WARN_EVERY = 20
 class Ticket:
     """The promise that a unit will be written. Any number of threads and coroutines may wait for it."""
 
-    __slots__ = ("_committer", "_error", "_futures", "_lock", "_receipt", "done", "unit")
+    __slots__ = ("_committer", "_error", "_futures", "_heirs", "_lock", "_receipt", "done", "unit")
 
     def __init__(self, unit: Unit, committer: Committer) -> None:
         self.unit = unit
@@ -45,6 +45,7 @@ class Ticket:
         self._lock = threading.Lock()
         self._lock.acquire()
         self._futures: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self._heirs: list[Callable[[], object]] | None = None
 
     def wait(self) -> Receipt:
         """Wait in a thread until the unit is durable or refused. Raises what the store raised for good."""
@@ -64,6 +65,23 @@ class Ticket:
             if not self.done:
                 yield from future
         return self._result()
+
+    def hand_over(self, go_on: Callable[[], object]) -> bool:
+        """Have `go_on` called in some thread when the ticket is done. False: it is already, so the caller goes on."""
+        heirs = self._heirs = [go_on]
+        # The committer sets `done` before it takes the heir: one of the two sees the other, and one of them takes it.
+        return not self.done or self._take_heir(heirs) is None
+
+    def heir(self) -> Callable[[], object] | None:
+        """Return what was handed over, once; for the committer."""
+        return None if self._heirs is None else self._take_heir(self._heirs)
+
+    @staticmethod
+    def _take_heir(heirs: list[Callable[[], object]]) -> Callable[[], object] | None:
+        try:
+            return heirs.pop()
+        except IndexError:
+            return None
 
     def _result(self) -> Receipt:
         if self._error is not None:
@@ -110,6 +128,8 @@ class Committer:
         self._thread = threading.Thread(target=self._run, name="holdfast-committer", daemon=True)
         self.commits = 0
         """How many transactions have been committed."""
+        self.go_on: Callable[[Sequence[Callable[[], object]]], None] = _one_after_another
+        """Calls what was handed over to tickets that are done; the pool's."""
         self.on_written: Callable[[], None] = _nothing
         """Called after each commit, when those who waited for it have been told."""
         self.observer: CommitObserver | None = None
@@ -193,7 +213,7 @@ class Committer:
         try:
             committed = self._commit_when_possible(units)
         except StoreUnavailable as error:
-            _resolve_all([(ticket, None, error) for ticket in batch])
+            self._resolve([(ticket, None, error) for ticket in batch])
         except Exception as error:  # noqa: BLE001 - whatever it is belongs to the one who handed the unit in
             self._write_singly(batch, error)
         else:
@@ -201,13 +221,13 @@ class Committer:
             if self.observer is not None:
                 self.observer.committed(units)
             self._on_commit(committed)
-            _resolve_all([(ticket, receipt, None) for ticket, receipt in zip(batch, committed.receipts, strict=True)])
+            self._resolve([(ticket, receipt, None) for ticket, receipt in zip(batch, committed.receipts, strict=True)])
 
     def _write_singly(self, batch: Sequence[Ticket], error: Exception) -> None:
         """Find the unit that the database refuses, so that the others of its batch are not lost."""
         if len(batch) == 1:
             log.error("the database refused a write: %s", error, extra={"action": "write_refused"})
-            _resolve_all([(batch[0], None, error)])
+            self._resolve([(batch[0], None, error)])
             return
         for ticket in batch:
             self._write([ticket])
@@ -235,21 +255,31 @@ class Committer:
                 self.waits_for_database = False
                 return committed
 
+    def _resolve(self, outcomes: Sequence[tuple[Ticket, Receipt | None, BaseException | None]]) -> None:
+        by_loop: defaultdict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = defaultdict(list)
+        heirs = []
+        for ticket, receipt, error in outcomes:
+            for loop, future in ticket.resolve(receipt, error):
+                by_loop[loop].append(future)
+            heir = ticket.heir()
+            if heir is not None:
+                heirs.append(heir)
+        for loop, futures in by_loop.items():
+            resolve_soon(loop, futures)
+        if heirs:
+            self.go_on(heirs)
+
     def _refuse_the_rest(self) -> None:
         with suppress(IndexError):
             while True:
                 ticket = self._queue.popleft()
-                _resolve_all([(ticket, None, StoreUnavailable("this Holdfast application is closed"))])
+                self._resolve([(ticket, None, StoreUnavailable("this Holdfast application is closed"))])
 
 
 def _nothing() -> None:
     return
 
 
-def _resolve_all(outcomes: Sequence[tuple[Ticket, Receipt | None, BaseException | None]]) -> None:
-    by_loop: defaultdict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = defaultdict(list)
-    for ticket, receipt, error in outcomes:
-        for loop, future in ticket.resolve(receipt, error):
-            by_loop[loop].append(future)
-    for loop, futures in by_loop.items():
-        resolve_soon(loop, futures)
+def _one_after_another(functions: Sequence[Callable[[], object]]) -> None:
+    for function in functions:
+        function()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator
+from contextvars import copy_context
 from dataclasses import dataclass
 from types import CoroutineType
 from typing import Any, TypeVar
@@ -24,6 +25,8 @@ class Durable:
     """Wait until a unit is written. Gives its receipt."""
 
     ticket: Ticket
+    is_last: bool = False
+    """Only bookkeeping follows: a pool's thread may do something else meanwhile."""
 
     def run(self) -> Any:
         return self.ticket.wait()
@@ -128,14 +131,67 @@ def drive(flow: Flow[T]) -> T:
     try:
         effect = next(flow)
         while True:
-            try:
-                value = effect.run()
-            except BaseException as error:  # noqa: BLE001 - the flow decides what to do about it
-                effect = flow.throw(error)
-            else:
-                effect = flow.send(value)
+            effect = _step(flow, effect)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]  # StopIteration is untyped
+
+
+class PooledFlow:
+    """A flow that is carried out in threads of a pool: none is held while its last write is under way.
+
+    A thread that sleeps until its commit is through costs two changes of thread, and a thousand of them would all
+    wake up at once; a commit's worth of workflows is ended by one thread instead.
+    """
+
+    __slots__ = ("_context", "_effect", "_flow", "_submit")
+
+    def __init__(self, flow: Flow[Any], submit: Callable[[Callable[[], object]], None]) -> None:
+        self._flow, self._submit = flow, submit
+        self._context = copy_context()
+        self._effect: Effect | None = None
+
+    def begin(self) -> None:
+        """Carry it out in the calling thread up to its last write."""
+        self._drive(lambda: next(self._flow))
+
+    def _drive(self, resume: Callable[[], Effect]) -> None:
+        ticket = self._context.run(self._until_last_write, resume)
+        # Handed over outside of the context, which only one thread can be in.
+        while ticket is not None and not ticket.hand_over(self._end):
+            ticket = self._context.run(self._until_last_write, self._written)
+
+    def _end(self) -> None:
+        """Do the bookkeeping; a pool's thread of its own does whatever else may come."""
+        try:
+            effect = self._context.run(self._written)
+        except StopIteration:
+            return
+        self._submit(lambda: self._drive(lambda: effect))
+
+    def _written(self) -> Effect:
+        effect, self._effect = self._effect, None
+        if effect is None:
+            raise RuntimeError("a flow goes on that was not waiting")
+        return _step(self._flow, effect)
+
+    def _until_last_write(self, resume: Callable[[], Effect]) -> Ticket | None:
+        try:
+            effect = resume()
+            while not (type(effect) is Durable and effect.is_last and not effect.ticket.done):
+                effect = _step(self._flow, effect)
+        except StopIteration:
+            return None
+        self._effect = effect
+        return effect.ticket
+
+
+def _step(flow: Flow[Any], effect: Effect) -> Effect:
+    """Carry one effect out and return the next. Raises `StopIteration`."""
+    try:
+        value = effect.run()
+    except BaseException as error:  # noqa: BLE001 - the flow decides what to do about it
+        return flow.throw(error)
+    return flow.send(value)
 
 
 async def drive_async(flow: Flow[T]) -> T:

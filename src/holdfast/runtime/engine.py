@@ -21,10 +21,11 @@ from holdfast.runtime.context import Frame
 from holdfast.runtime.control import Released
 from holdfast.runtime.databases import Database, StoreDatabase
 from holdfast.runtime.definitions import Definitions, WorkflowDefinition
-from holdfast.runtime.effects import Await, Durable, Flow, Offload, Spawn, drive
+from holdfast.runtime.effects import Await, Durable, Flow, Offload, PooledFlow, Spawn
 from holdfast.runtime.execution import Execution
 from holdfast.runtime.hub import Hub
 from holdfast.runtime.ids import Ids
+from holdfast.runtime.local_outcomes import LocalOutcomes
 from holdfast.runtime.pace import Pace
 from holdfast.runtime.queues import Queues
 from holdfast.runtime.run import run
@@ -80,10 +81,12 @@ class Engine:
         self.tracer: Tracer = tracer or NoTracer()
         self.clock = DatabaseClock(store.now, monotonic=time.monotonic)
         self.hub = Hub()
+        self.local_outcomes = LocalOutcomes()
         self.committer = Committer(store, self._on_commit)
         self.pace = Pace(lambda: self.committer.backlog)
         self.committer.on_written = self.pace.go_on
         self.pool = ThreadPool(config.max_threads)
+        self.committer.go_on = self.pool.submit_all
         self.loops = Loops()
         self.worker_id = self.ids.new()
         self.queues = Queues(self, queues)
@@ -151,7 +154,8 @@ class Engine:
         if execution.definition.is_async:
             self.loops.spawn(run(execution, args, kwargs))
         else:
-            self.pool.submit(lambda: drive(run(execution, args, kwargs)))
+            execution.frees_thread = True
+            self.pool.submit(PooledFlow(run(execution, args, kwargs), self.pool.submit).begin)
 
     def inline(self, execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Spawn:
         """Return the effect that runs a workflow for a caller who waits; it gives how the workflow `Ended`."""
@@ -172,6 +176,8 @@ class Engine:
             full = len(self._running) >= self.config.max_running
             self._running.pop(execution.workflow_id, None)
             empty = not self._running
+        if self.local_outcomes.left(execution.workflow_id):
+            self.hub.publish((execution.workflow_id,))
         if empty:
             self._emptied.set()
         if full or execution.crashes >= self.config.isolate_from:

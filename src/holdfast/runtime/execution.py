@@ -11,7 +11,7 @@ import asyncio
 import json
 import threading
 import traceback
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +25,7 @@ from holdfast.runtime.context import Frame, current, runner_here
 from holdfast.runtime.control import CodeEnded, Diverged, Lost, Released, Unwind
 from holdfast.runtime.delivery import Delivery
 from holdfast.runtime.effects import Durable, Flow
+from holdfast.runtime.local_outcomes import LocalOutcome
 from holdfast.runtime.signals import Signal
 from holdfast.runtime.undo_list import UndoList
 from holdfast.store.writes import Create, Progressed, Receipt, Record, Unit, Write
@@ -68,7 +69,7 @@ class Execution:
         self.busy = 1
         """Branches that are not waiting; none means that the workflow can be unwound."""
         self._lock = threading.Lock()
-        self._occurrences: Counter[tuple[str, str]] = Counter()
+        self._occurrences: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._pending: list[Write] = []
         self._last_ticket: Ticket | None = None
         self._seq = journal.last_seq
@@ -83,6 +84,10 @@ class Execution:
         self.undo_begun = journal.find(UNDO_ID)
         """Says, once recorded, which outcome stands and what is to be undone."""
         self._code_ended = False
+        self.place_for_outcome: LocalOutcome | None = None
+        """Kept alive until somebody has a handle."""
+        self.frees_thread = False
+        """Whoever carries it out is free for other work while its last write is under way."""
         self.steps_running = 0
         """Bodies of steps and transactions that run at this moment, in whatever branch."""
 
@@ -250,17 +255,19 @@ class Execution:
             for task in list(self._tasks):
                 task.get_loop().call_soon_threadsafe(task.cancel)
 
-    def interruptible(self) -> bool:
-        """Let a cancellation interrupt the running task from now on; tell whether `uninterruptible` must follow."""
-        task = runner_here()
-        if not isinstance(task, asyncio.Task) or task in self._tasks:
+    def interruptible(self, runner: object) -> bool:
+        """Let a cancellation interrupt the running task from now on; tell whether `uninterruptible` must follow.
+
+        `runner` is the task or the thread that runs: `runner_here()`.
+        """
+        if not isinstance(runner, asyncio.Task) or runner in self._tasks:
             return False
-        self._tasks.add(task)
+        self._tasks.add(runner)
         return True
 
-    def uninterruptible(self) -> None:
+    def uninterruptible(self, runner: object) -> None:
         """Undo `interruptible`."""
-        self._tasks.discard(runner_here())
+        self._tasks.discard(runner)
 
     def check_cancel(self, operation: Operation) -> None:
         """Raise `WorkflowCancelled` if it is due, and record at which operation, so that a replay does the same."""
@@ -368,9 +375,15 @@ class Execution:
         receipt = yield from self.wait_for(ticket)
         return receipt.results[len(receipt.results) - len(writes) :]
 
-    def wait_for(self, ticket: Ticket) -> Flow[Receipt]:
+    def write_last(self, write: Write) -> Flow[None]:
+        """Write what ends this stay in memory, with all that rides along. Raises `Lost`."""
+        ticket = self.submit(write, awaited=not self.frees_thread)
+        if ticket is not None:
+            yield from self.wait_for(ticket, is_last=self.frees_thread)
+
+    def wait_for(self, ticket: Ticket, *, is_last: bool = False) -> Flow[Receipt]:
         """Wait for a ticket. Raises `Lost` if the store refused it."""
-        receipt = yield from self._receipt(ticket)
+        receipt = yield from self._receipt(ticket, is_last=is_last)
         if not receipt.accepted:
             # Whatever else it was leaving for, somebody else owns it now.
             self.gone = Lost(self.workflow_id)
@@ -380,10 +393,10 @@ class Execution:
             self._cancel_requested = True
         return receipt
 
-    def _receipt(self, ticket: Ticket) -> Flow[Receipt]:
+    def _receipt(self, ticket: Ticket, *, is_last: bool) -> Flow[Receipt]:
         while True:
             try:
-                receipt: Receipt = yield Durable(ticket)
+                receipt: Receipt = yield Durable(ticket, is_last)
             except StoreUnavailable:
                 # The application is closed: what was not written will be done again after the restart.
                 raise self.leave(Released()) from None

@@ -18,7 +18,7 @@ import traceback
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.core.model import Status
+from holdfast.core.model import Outcome, Status
 from holdfast.core.replay import Mismatch
 from holdfast.errors import PayloadError, StoreUnavailable, WorkflowCancelled
 from holdfast.runtime.context import Frame, current, runner_here
@@ -120,7 +120,7 @@ def _once(execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     frame = Frame(execution=execution, branch="", runner=runner_here())
     token = current.set(frame)
     try:
-        ended = yield from _call(execution, args, kwargs)
+        ended = yield from _call(execution, frame, args, kwargs)
         return (yield from _finish(execution, ended))
     except asyncio.CancelledError:
         raise execution.leave(Released()) from None
@@ -132,17 +132,17 @@ def _once(execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -
         current.reset(token)
 
 
-def _call(execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Flow[Ended]:
+def _call(execution: Execution, frame: Frame, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Flow[Ended]:
     """Call the function and say how it ended. Raises what unwinds the workflow, or ends the task or the process."""
     if not execution.resumed and execution.cancel_due and not len(execution.journal):
         return Ended(Status.CANCELLED, error=WorkflowCancelled(execution.workflow_id))
-    interruptible = execution.interruptible()
+    interruptible = execution.interruptible(frame.runner)
     try:
         try:
             value = yield Invoke(execution.definition.function, args, kwargs)
         finally:
             if interruptible:
-                execution.uninterruptible()
+                execution.uninterruptible(frame.runner)
     except CodeEnded:
         # The outcome is recorded already, and it is known by now what is to be undone.
         return Ended(Status.FAILED)
@@ -179,7 +179,9 @@ def _finish(execution: Execution, ended: Ended) -> Flow[Ended]:
         undone = yield from undo(execution, write)
         if undone is not None:
             ended, write = _after_undoing(execution, ended, undone), undone.finish
-    yield from execution.write(write)
+    yield from execution.write_last(write)
+    outcome = Outcome(status=write.status, output=write.output, error=write.error)
+    execution.engine.local_outcomes.ended(execution.workflow_id, outcome)
     level = logging.WARNING if ended.status is Status.FAILED else logging.DEBUG
     if log.isEnabledFor(level):
         log.log(

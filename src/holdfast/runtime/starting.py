@@ -211,7 +211,11 @@ def result(engine: Engine, workflow_id: str, hint: Any, timeout: float | None) -
     """
     check_text("a workflow id", workflow_id)
 
+    local = engine.local_outcomes.find(workflow_id)
+
     def look() -> Outcome | None:
+        if local is not None and (local.outcome is not None or not local.has_left):
+            return local.outcome
         outcome = engine.store.outcomes([workflow_id]).get(workflow_id)
         if outcome is None and engine.store.get_workflow(workflow_id) is None:
             raise WorkflowNotFound(workflow_id)
@@ -336,7 +340,9 @@ def launch(engine: Engine, call: Call, new: NewWorkflow, created: Created) -> st
         engine.on_timer(new.wake_at)
     if existing is None:
         if new.owner is not None:
-            engine.run_in_background(_execution(engine, call, new), call.args, call.kwargs)
+            execution = _execution(engine, call, new)
+            execution.place_for_outcome = engine.local_outcomes.expect(new.workflow_id)
+            engine.run_in_background(execution, call.args, call.kwargs)
         return new.workflow_id
     if existing.workflow_id != new.workflow_id:
         return existing.workflow_id

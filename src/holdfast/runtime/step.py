@@ -10,7 +10,7 @@ from typing import Any
 from holdfast.core.model import Kind
 from holdfast.core.replay import Operation
 from holdfast.errors import PayloadError, StepOutcomeUnknown
-from holdfast.runtime.context import Frame, StepInfo, current, runner_here
+from holdfast.runtime.context import Frame, StepInfo, current
 from holdfast.runtime.definitions import StepDefinition
 from holdfast.runtime.effects import Await, Flow, Invoke
 from holdfast.runtime.execution import Execution
@@ -147,18 +147,19 @@ class _Call:
             attempt=attempt,
             idempotency_key=f"{self.execution.workflow_id}:{self.operation.step_id}",
         )
-        inside = Frame(execution=self.execution, branch=self.frame.branch, runner=runner_here(), step=info)
+        runner = self.frame.runner
+        inside = Frame(execution=self.execution, branch=self.frame.branch, runner=runner, step=info)
         token = current.set(inside)
         invoke = Invoke(
             function, self.args, self.kwargs, timeout=self.definition.options.timeout, what=self.operation.step_id
         )
-        interruptible = self.execution.interruptible()
+        interruptible = self.execution.interruptible(runner)
         try:
             try:
                 return (yield invoke)
             finally:
                 if interruptible:
-                    self.execution.uninterruptible()
+                    self.execution.uninterruptible(runner)
         except asyncio.CancelledError:
             self.execution.check_cancel(self.operation)
             raise

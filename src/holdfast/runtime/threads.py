@@ -6,7 +6,7 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from holdfast.runtime.effects import Flow, drive_async
@@ -42,6 +42,15 @@ class ThreadPool:
             self._threads += 1
         threading.Thread(target=self._run, name="holdfast-workflow", daemon=True).start()
 
+    def submit_all(self, functions: Sequence[Callable[[], object]]) -> None:
+        """Run short functions one after another in one thread, as soon as one is free; never blocks."""
+
+        def run_all() -> None:
+            for function in functions:
+                _run_guarded(function)
+
+        self.submit(run_all)
+
     def stop(self) -> None:
         """Let idle threads end; running ones end after what they do."""
         with self._lock:
@@ -59,10 +68,14 @@ class ThreadPool:
                 self._idle -= 1
             if function is None:
                 return
-            try:
-                function()
-            except BaseException:
-                log.exception("a workflow's thread failed", extra={"action": "thread_failed"})
+            _run_guarded(function)
+
+
+def _run_guarded(function: Callable[[], object]) -> None:
+    try:
+        function()
+    except BaseException:
+        log.exception("a workflow's thread failed", extra={"action": "thread_failed"})
 
 
 class Loops:

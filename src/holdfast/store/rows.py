@@ -155,23 +155,23 @@ def approval(row: Row) -> Approval:
     )
 
 
-def approval_values(asked: Approval) -> tuple[Any, ...]:
-    """Return the columns of `holdfast_approvals` in order."""
-    return (
-        asked.approval_id,
-        asked.workflow_id,
-        asked.subject,
-        asked.details,
-        asked.digest,
-        asked.requested_at,
-        asked.expires_at,
-        json.dumps(asked.recipients),
-        asked.status,
-        asked.decided_by,
-        asked.decided_at,
-        asked.comment,
-        asked.via,
-    )
+def approval_values(asked: Approval) -> dict[str, Any]:
+    """Return the columns of `holdfast_approvals` by name."""
+    return {
+        "approval_id": asked.approval_id,
+        "workflow_id": asked.workflow_id,
+        "subject": asked.subject,
+        "details": asked.details,
+        "digest": asked.digest,
+        "requested_at": asked.requested_at,
+        "expires_at": asked.expires_at,
+        "recipients": json.dumps(asked.recipients),
+        "status": asked.status,
+        "decided_by": asked.decided_by,
+        "decided_at": asked.decided_at,
+        "comment": asked.comment,
+        "via": asked.via,
+    }
 
 
 def queue_of(row: Row) -> Queue:

@@ -14,7 +14,7 @@ from holdfast.store.writes import AddLink, AskApproval, Audit, Decide
 
 def ask(batch: Batch, _fence: Fence | None, write: AskApproval) -> Read:
     """Store an approval and the first line of its trail."""
-    asked = batch.connection.execute(batch.queries["insert_approval"], rows.approval_values(write.approval))
+    asked = batch.run("insert_approval", **rows.approval_values(write.approval))
     if asked.fetchone() is not None:
         line = requested_line(write.approval, batch.now)
         _append(batch, line, audit_key(line))

@@ -5,15 +5,14 @@ The database is authoritative: fences and creations noted here were read by this
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
-
-import psycopg
 
 from holdfast.core.model import NewWorkflow, Status, WorkflowRecord
 from holdfast.store import rows
 from holdfast.store.postgres.bulk import Part, first_epoch
+from holdfast.store.postgres.pipeline import Pipeline, Rows, Statements
 from holdfast.store.postgres.sql import text_array
 from holdfast.store.writes import Created, Finish, Release, SetAside, Suspend
 
@@ -38,8 +37,8 @@ class Held:
 class Batch:
     """One transaction under way."""
 
-    connection: psycopg.Connection
-    queries: Mapping[str, bytes]
+    pipeline: Pipeline
+    statements: Statements
     clock_now: float | None
     """The time by a test's clock; None: the database's own clock counts."""
     now: float = 0.0
@@ -59,9 +58,9 @@ class Batch:
     wakes: set[tuple[str, str, str]] = field(default_factory=set)
     """(target, kind, name) that may have come for somebody who waits."""
 
-    def run(self, query: str, /, **parameters: Any) -> psycopg.Cursor[Any]:
+    def run(self, query: str, /, **parameters: Any) -> Rows:
         """Queue a named statement; its rows can be fetched later."""
-        return self.connection.execute(self.queries[query], parameters)
+        return self.pipeline.run(self.statements[query], parameters)
 
     def leave_place(self, workflow_id: str) -> None:
         """Tell workers if a running workflow gives up a place that another one may wait for."""
@@ -74,7 +73,7 @@ class Batch:
         if wanted:
             self.learn_held(self.run("lock_workflows", workflow_ids=text_array(wanted)))
 
-    def learn_held(self, locked: psycopg.Cursor[Any]) -> None:
+    def learn_held(self, locked: Rows) -> None:
         """Read what a lock_workflows gave."""
         for workflow_id, status, *others in locked:
             self.held[workflow_id] = Held(Status(status), *others)

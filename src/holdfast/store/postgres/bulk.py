@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
-
 from holdfast.core.model import NewWorkflow, Status
+from holdfast.store.postgres.pipeline import Rows
 from holdfast.store.postgres.sql import Columns, columns, number_array, text_array
 from holdfast.store.rows import checkpoint_values
 from holdfast.store.writes import Create, Finish, Record, Unit
 
-Run = Callable[..., psycopg.Cursor[Any]]
+Run = Callable[..., Rows]
 Row = tuple[Any, ...]
 
 _INFOS: Columns = {
@@ -235,7 +234,7 @@ def _workflow(part: Part, new: NewWorkflow) -> Row:
     )
 
 
-def create(run: Run, infos: Sequence[Row], workflows: Sequence[Row], now: float | None) -> psycopg.Cursor[Any]:
+def create(run: Run, infos: Sequence[Row], workflows: Sequence[Row], now: float | None) -> Rows:
     """Queue creations; the cursor gives (id, request_id) of those that are new."""
     made = run("insert_workflow_infos", **columns(_INFOS, infos))
     run("insert_workflows", now=now, **columns(_WORKFLOWS, workflows))

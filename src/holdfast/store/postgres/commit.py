@@ -13,13 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import psycopg
-
 from holdfast.core.model import Fence, Kind, NewWorkflow, Status
 from holdfast.store.management_writes import Delete, SetAttributes
 from holdfast.store.postgres import bulk
 from holdfast.store.postgres.batch import Batch, Held, Read, nothing
 from holdfast.store.postgres.bulk import Part
+from holdfast.store.postgres.pipeline import Rows
 from holdfast.store.postgres.sql import Columns, columns, text_array
 from holdfast.store.schedule_writes import SCHEDULE_WRITES
 from holdfast.store.writes import (
@@ -62,7 +61,7 @@ class Commit:
 
     def write(self) -> Committed:
         """Write and commit, in one round trip where that is possible."""
-        with self._batch.connection.pipeline():
+        with self._batch.pipeline.open():
             receipts = self._write_blindly() if self._plan.needs_no_answers else self._write_knowingly()
         return Committed(receipts=receipts, news=frozenset(self._batch.news), ready=self._batch.ready)
 
@@ -154,7 +153,8 @@ class Commit:
             for new in _creations(ready):
                 if (new.workflow_id, new.request_id) in batch.made and new.owner is not None:
                     batch.held[new.workflow_id] = Held(Status.RUNNING, bulk.first_epoch(new), new.owner)
-            waiting = [part for part in waiting if part not in ready]
+            begun = {id(part) for part in ready}
+            waiting = [part for part in waiting if id(part) not in begun]
 
     def _doubtful(self, parts: Sequence[Part]) -> set[str]:
         """Return the workflows that may show that this batch was committed before, or that an id is taken."""
@@ -171,7 +171,7 @@ class Commit:
         handler = self._handlers.get(type(write))
         return handler(self._batch, unit.fence, write) if handler else nothing
 
-    def _wake(self, parts: Sequence[Part]) -> psycopg.Cursor[Any] | None:
+    def _wake(self, parts: Sequence[Part]) -> Rows | None:
         batch, result = self._batch, Kind.RESULT.value
         batch.wakes.update(
             (part.workflow_id, result, "") for part in parts if part.finish is not None and part.workflow_id is not None
@@ -180,12 +180,12 @@ class Commit:
             return None
         return batch.run("wake_workflows", now=batch.clock_now, **columns(_WAKES, list(batch.wakes)))
 
-    def _release_strays(self) -> psycopg.Cursor[Any] | None:
+    def _release_strays(self) -> Rows | None:
         if not self._takers:
             return None
         return self._batch.run("release_strays", worker_ids=text_array(self._takers))
 
-    def _learn_ready(self, woken: psycopg.Cursor[Any] | None, strays: psycopg.Cursor[Any] | None) -> None:
+    def _learn_ready(self, woken: Rows | None, strays: Rows | None) -> None:
         if woken is not None:
             self._batch.woken.update(workflow_id for (workflow_id,) in woken)
         if self._batch.woken or (strays is not None and strays.fetchone()):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import psycopg
-
 from holdfast.core.model import Fence, Kind, Status
 from holdfast.store.postgres import bulk
 from holdfast.store.postgres.batch import Batch, Read, nothing
+from holdfast.store.postgres.pipeline import Rows
 from holdfast.store.postgres.sql import Columns, columns, text_array
 from holdfast.store.rows import checkpoint_values
 from holdfast.store.writes import Cancel, Progressed, Release, Resume, SetAside, Settle, Suspend
@@ -161,6 +160,6 @@ def _needed(fence: Fence | None) -> Fence:
     return fence
 
 
-def _only(cursor: psycopg.Cursor[tuple[str]]) -> Status | None:
+def _only(cursor: Rows) -> Status | None:
     row = cursor.fetchone()
     return None if row is None else Status(row[0])

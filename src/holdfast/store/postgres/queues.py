@@ -6,14 +6,13 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import psycopg
-
 from holdfast.core.model import Fence
 from holdfast.store import rows
 from holdfast.store.admission import admit
 from holdfast.store.postgres import bulk
 from holdfast.store.postgres.batch import Batch, Read, nothing
 from holdfast.store.postgres.bulk import Part
+from holdfast.store.postgres.pipeline import Rows
 from holdfast.store.postgres.sql import text_array
 from holdfast.store.queue_keys import give_key, holder
 from holdfast.store.queue_writes import ChangeQueue, CreateKeyed, DeclareQueue, PauseQueue
@@ -38,7 +37,7 @@ def pause_queue(batch: Batch, _fence: Fence | None, write: PauseQueue) -> Read:
     return _found(batch, batch.run("pause_queue", name=write.name, paused=write.paused))
 
 
-def _found(batch: Batch, cursor: psycopg.Cursor[Any]) -> Read:
+def _found(batch: Batch, cursor: Rows) -> Read:
     batch.ready = True
     return lambda: cursor.fetchone() is not None
 
@@ -64,7 +63,7 @@ def create_keyed(batch: Batch, _fence: Fence | None, write: CreateKeyed) -> Read
     return lambda: batch.created(new)
 
 
-def let_in(batch: Batch, write: Claim, opened: psycopg.Cursor[Any]) -> list[str]:
+def let_in(batch: Batch, write: Claim, opened: Rows) -> list[str]:
     """Let in from queues what their limits leave room for."""
     return admit(Gate(batch), write, [name for (name,) in opened])
 

@@ -28,6 +28,7 @@ from holdfast.store.postgres.connection import HINT_SETTINGS, USER_SETTINGS, WRI
 from holdfast.store.postgres.faults import is_server_lost, user_errors
 from holdfast.store.postgres.handlers import HANDLERS
 from holdfast.store.postgres.inspection import inspect
+from holdfast.store.postgres.pipeline import Pipeline, Statements
 from holdfast.store.postgres.schema import missing_migrations, prepare
 from holdfast.store.postgres.sql import queries, text_array
 from holdfast.store.postgres.transaction import ISOLATION_LEVELS, PostgresTransaction
@@ -62,6 +63,7 @@ class PostgresStore(QueueReads, ManagementReads, ScheduleReads, OverviewReads):
         self._clock = clock
         self._schema = schema
         self._queries: Mapping[str, bytes] = queries(schema)
+        self._statements = Statements(self._queries)
         self._opening = threading.Lock()
         self._is_open = False
         self._set_up()
@@ -164,7 +166,7 @@ class PostgresStore(QueueReads, ManagementReads, ScheduleReads, OverviewReads):
     def _try_commit(self, units: Sequence[Unit]) -> Committed:
         with self._writer.use() as connection:
             now = None if self._clock is None else self._clock()
-            return Commit(Batch(connection, self._queries, now), units, HANDLERS).write()
+            return Commit(Batch(Pipeline(connection), self._statements, now), units, HANDLERS).write()
 
     def _texts(self, texts: Iterable[str]) -> Any:
         return text_array(texts)

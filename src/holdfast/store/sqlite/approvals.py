@@ -14,7 +14,7 @@ from holdfast.store.writes import AddLink, AskApproval, Audit, Decide, Send
 
 def ask(ledger: Ledger, write: AskApproval) -> None:
     """Store an approval and the first line of its trail."""
-    if ledger.change_by_position("insert_approval", rows.approval_values(write.approval)):
+    if ledger.change("insert_approval", **rows.approval_values(write.approval)):
         line = requested_line(write.approval, ledger.now)
         _append(ledger, line, audit_key(line))
 

@@ -66,11 +66,6 @@ class Ledger:
         self.flush()
         return self._connection.execute(self._queries[query], values).rowcount
 
-    def change_by_position(self, query: str, values: tuple[Any, ...]) -> int:
-        """Do what `change` does for a statement without named values."""
-        self.flush()
-        return self._connection.execute(self._queries[query], values).rowcount
-
     def change_many(self, query: str, rows: Iterable[tuple[Any, ...]]) -> None:
         """Run a statement without named values once for each row."""
         self.flush()

@@ -2,7 +2,10 @@
 INSERT INTO {schema}.approvals (
     id, workflow_id, subject, details, digest, requested_at, expires_at, recipients, status, decided_by, decided_at,
     comment, via
-) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+) VALUES (
+    %(approval_id)s, %(workflow_id)s, %(subject)s, %(details)s, %(digest)s, %(requested_at)s, %(expires_at)s,
+    %(recipients)s, %(status)s, %(decided_by)s, %(decided_at)s, %(comment)s, %(via)s
+)
 ON CONFLICT (id) DO NOTHING
 RETURNING id;
 

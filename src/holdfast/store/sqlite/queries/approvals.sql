@@ -2,7 +2,10 @@
 INSERT INTO holdfast_approvals (
     id, workflow_id, subject, details, digest, requested_at, expires_at, recipients, status, decided_by, decided_at,
     comment, via
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+) VALUES (
+    :approval_id, :workflow_id, :subject, :details, :digest, :requested_at, :expires_at,
+    :recipients, :status, :decided_by, :decided_at, :comment, :via
+)
 ON CONFLICT (id) DO NOTHING;
 
 -- name: insert_link
