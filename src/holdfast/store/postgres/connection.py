@@ -48,6 +48,7 @@ WRITE_SETTINGS: Mapping[str, str] = {
     "enable_mergejoin": "off",
     "enable_bitmapscan": "off",
     "jit": "off",
+    "plan_cache_mode": "force_generic_plan",
 }
 USER_SETTINGS: Mapping[str, str] = {"idle_in_transaction_session_timeout": "0"}
 """User code may think for as long as it likes inside its transaction; all else stays as its database has it."""

@@ -39,7 +39,7 @@ INSERT INTO {schema}.journal (
 VALUES (
     (
         SELECT w.id FROM {schema}.workflows AS w
-        WHERE w.id = %(workflow_id)s AND w.epoch = %(epoch)s AND w.status = 'running'
+        WHERE w.id = %(workflow_id)s AND w.epoch = %(epoch)s AND w.status IN ('running', '')
             AND now() = %(begun_at)s
         FOR SHARE
     ),

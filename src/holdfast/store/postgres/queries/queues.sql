@@ -324,7 +324,7 @@ ON CONFLICT (queue, key) DO UPDATE SET
 
 -- name: postpone_workflow
 UPDATE {schema}.workflows SET wake_at = %(wake_at)s
-WHERE id = %(workflow_id)s AND status = 'enqueued' AND stage = 'delayed'
+WHERE id = %(workflow_id)s AND status IN ('enqueued', '') AND stage = 'delayed'
 RETURNING id;
 
 -- name: replace_input

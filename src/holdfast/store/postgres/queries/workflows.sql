@@ -78,25 +78,26 @@ WHERE k.worker_id = ANY(%(worker_ids)s::text[]) AND NOT k.alive AND w.owner = k.
 RETURNING w.id;
 
 -- name: suspend_workflow
--- One statement, so that the check, the change and the waits need no round trips of their own.
+-- One statement, so that the check, the change and the waits need no round trips of their own. How it looks for what
+-- has come: see wake_workflows. `IN ('running', '')`: a plan for this one row must not read the index of all that runs.
 WITH wanted AS (
     SELECT target_id, kind, name
     FROM unnest(%(target_id)s::text[], %(kind)s::text[], %(name)s::text[]) AS t (target_id, kind, name)
 ), asleep AS (
     UPDATE {schema}.workflows AS w
     SET status = 'suspended', owner = NULL, wake_at = %(wake_at)s::float8, crashes = 0
-    WHERE w.id = %(workflow_id)s AND w.epoch = %(epoch)s AND w.status = 'running'
+    WHERE w.id = %(workflow_id)s AND w.epoch = %(epoch)s AND w.status IN ('running', '')
         AND (w.cancel_at IS NULL OR %(cancel_heard)s::boolean)
         AND NOT EXISTS (
             SELECT FROM wanted AS t
             WHERE CASE t.kind
-                WHEN 'result' THEN EXISTS (SELECT FROM {schema}.outcomes AS o WHERE o.id = t.target_id)
-                WHEN 'get_event' THEN EXISTS (
-                    SELECT FROM {schema}.events AS e WHERE e.workflow_id = t.target_id AND e.name = t.name
+                WHEN 'result' THEN (SELECT true FROM {schema}.outcomes AS o WHERE o.id = t.target_id LIMIT 1)
+                WHEN 'get_event' THEN (
+                    SELECT true FROM {schema}.events AS e WHERE e.workflow_id = t.target_id AND e.name = t.name LIMIT 1
                 )
-                ELSE EXISTS (
-                    SELECT FROM {schema}.messages AS m
-                    WHERE m.workflow_id = t.target_id AND m.topic = t.name AND m.consumed_by IS NULL
+                ELSE (
+                    SELECT true FROM {schema}.messages AS m
+                    WHERE m.workflow_id = t.target_id AND m.topic = t.name AND m.consumed_by IS NULL LIMIT 1
                 )
             END
         )
@@ -109,19 +110,20 @@ WITH wanted AS (
 SELECT id FROM asleep;
 
 -- name: wake_workflows
--- Looks at what is there, not at what the batch meant to write: a refused write wakes nobody.
+-- Looks at what is there, not at what the batch meant to write: a refused write wakes nobody. Each look is for one row,
+-- after the join: as EXISTS the planner would read all outcomes there are, in every commit, into a hash table.
 WITH due AS (
     SELECT DISTINCT q.workflow_id
     FROM unnest(%(target_id)s::text[], %(kind)s::text[], %(name)s::text[]) AS t (target_id, kind, name)
     JOIN {schema}.waits AS q ON q.target_id = t.target_id AND q.kind = t.kind AND q.name = t.name
-    WHERE CASE t.kind
-        WHEN 'result' THEN EXISTS (SELECT FROM {schema}.outcomes AS o WHERE o.id = t.target_id)
-        WHEN 'get_event' THEN EXISTS (
-            SELECT FROM {schema}.events AS e WHERE e.workflow_id = t.target_id AND e.name = t.name
+    WHERE CASE q.kind
+        WHEN 'result' THEN (SELECT true FROM {schema}.outcomes AS o WHERE o.id = q.target_id LIMIT 1)
+        WHEN 'get_event' THEN (
+            SELECT true FROM {schema}.events AS e WHERE e.workflow_id = q.target_id AND e.name = q.name LIMIT 1
         )
-        ELSE EXISTS (
-            SELECT FROM {schema}.messages AS m
-            WHERE m.workflow_id = t.target_id AND m.topic = t.name AND m.consumed_by IS NULL
+        ELSE (
+            SELECT true FROM {schema}.messages AS m
+            WHERE m.workflow_id = q.target_id AND m.topic = q.name AND m.consumed_by IS NULL LIMIT 1
         )
     END
 ), woken AS (
@@ -138,12 +140,12 @@ SELECT id FROM woken;
 -- name: release_workflow
 -- It was begun, so it goes before what was never begun, like what a dead worker leaves.
 UPDATE {schema}.workflows SET status = 'enqueued', owner = NULL, wake_at = 0
-WHERE id = %(workflow_id)s AND epoch = %(epoch)s AND status = 'running';
+WHERE id = %(workflow_id)s AND epoch = %(epoch)s AND status IN ('running', '');
 
 -- name: set_aside_workflow
 WITH aside AS (
     UPDATE {schema}.workflows SET status = %(status)s, owner = NULL, wake_at = NULL
-    WHERE id = %(workflow_id)s AND epoch = %(epoch)s AND status = 'running'
+    WHERE id = %(workflow_id)s AND epoch = %(epoch)s AND status IN ('running', '')
     RETURNING id
 )
 INSERT INTO {schema}.reports (id, report, at) SELECT id, %(report)s, %(now)s::float8 FROM aside
@@ -155,7 +157,7 @@ ON CONFLICT (id) DO UPDATE SET report = excluded.report, at = excluded.at;
 
 -- name: forgive_workflow
 UPDATE {schema}.workflows SET crashes = 0
-WHERE id = %(workflow_id)s AND epoch = %(epoch)s AND status = 'running' AND crashes > 0;
+WHERE id = %(workflow_id)s AND epoch = %(epoch)s AND status IN ('running', '') AND crashes > 0;
 
 -- name: resume_workflow
 -- In a queue it lines up anew: nobody has kept its place.
