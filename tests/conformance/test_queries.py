@@ -30,6 +30,9 @@ ONLY_SQLITE = {
 }
 ONLY_POSTGRES = {
     "begin": "sent with the statements that follow, in one round trip",
+    "begin_default": "user transactions on SQLite have one level of isolation",
+    "begin_repeatable_read": "user transactions on SQLite have one level of isolation",
+    "begin_serializable": "user transactions on SQLite have one level of isolation",
     "commit": "sent with the statements that come before, in one round trip",
     "create_schema": "SQLite has no schemas",
     "schema_exists": "SQLite has no schemas",

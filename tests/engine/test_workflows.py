@@ -22,6 +22,7 @@ from holdfast import (
     workflow,
     workflow_id,
 )
+from holdfast.core.model import Outcome
 from holdfast.errors import (
     BlockingCallOnEventLoop,
     ConfigurationError,
@@ -54,6 +55,11 @@ def double(number: int) -> int:
 def quadruple(number: int) -> int:
     """Double a number twice."""
     return double(double(number))
+
+
+@workflow
+def lists() -> list[int]:
+    return [1]
 
 
 @workflow
@@ -339,3 +345,29 @@ def test_a_delayed_workflow_starts_when_it_is_due_not_when_somebody_happens_to_l
     with Holdfast(store_url, config=Config(poll=100)) as app:
         assert quadruple(1) == 4  # by now the worker has looked, and waits
         assert app.options(delay=0.2).start(quadruple, 1).result(timeout=20) == 4
+
+
+def test_the_result_of_a_workflow_that_ran_here_needs_no_query(app: Holdfast, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = app.engine.store
+    asked: list[object] = []
+    outcomes = store.outcomes
+
+    def noted(workflow_ids: Sequence[str]) -> dict[str, Outcome]:
+        asked.append(workflow_ids)
+        return outcomes(workflow_ids)
+
+    monkeypatch.setattr(store, "outcomes", noted)
+    handles = [start(quadruple, number) for number in range(20)]
+    assert [handle.result() for handle in handles] == [4 * number for number in range(20)]
+    assert not asked
+    remembered = handles[3].id
+    del handles
+    # Nobody has kept its place: the database knows.
+    assert Handle(remembered).result() == 12
+    assert asked
+
+
+def test_each_result_is_a_value_of_its_own(app: Holdfast) -> None:
+    handle = start(lists)
+    handle.result().append(2)
+    assert handle.result() == [1]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 
 import pytest
 
 from holdfast.runtime.committer import Committer
+from holdfast.runtime.effects import Durable, Flow, Invoke, PooledFlow
+from holdfast.runtime.threads import ThreadPool
 from holdfast.store.sqlite.store import SqliteStore
 from holdfast.store.writes import Committed, Create, Unit
 from tests.conformance.kit import new
@@ -122,4 +125,64 @@ def test_after_the_end_nobody_waits_in_vain(store: WatchedStore, committer: Comm
         committer.submit(unit("late"), awaited=True).wait()
     with pytest.raises(Exception, match="closed"):
         committer.submit(unit("late")).wait()
+    store.close()
+
+
+def test_a_pools_thread_is_free_while_a_last_write_is_under_way(store: WatchedStore, committer: Committer) -> None:
+    pool = ThreadPool(1)
+    committer.go_on = pool.submit_all
+    writing, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+    seen: list[object] = []
+    variable: ContextVar[str] = ContextVar("variable", default="outside")
+
+    def hold() -> None:
+        writing.set()
+        assert go_on.wait(10)
+
+    def ends(workflow_id: str) -> Flow[None]:
+        token = variable.set(workflow_id)
+        receipt = yield Durable(committer.submit(unit(workflow_id)), is_last=True)
+        seen.append((variable.get(), receipt.accepted))
+        variable.reset(token)
+        ended.set()
+
+    store.before = hold
+    committer.start()
+    pool.submit(PooledFlow(ends("one"), pool.submit).begin)
+    assert writing.wait(10)
+    between = threading.Event()
+    pool.submit(lambda: seen.append(variable.get()))
+    pool.submit(between.set)
+    # The pool's only thread takes the next call although the write has not come through.
+    assert between.wait(10)
+    go_on.set()
+    assert ended.wait(10)
+    assert seen == ["outside", ("one", True)]
+    committer.stop()
+    pool.stop()
+    store.close()
+
+
+def test_what_comes_after_a_last_write_holds_up_nobody_else(store: WatchedStore, committer: Committer) -> None:
+    pool = ThreadPool(2)
+    committer.go_on = pool.submit_all
+    blocked, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def goes_on(workflow_id: str) -> Flow[None]:
+        yield Durable(committer.submit(unit(workflow_id)), is_last=True)
+        blocked.set()
+        yield Invoke(go_on.wait, (10,))
+
+    def ends(workflow_id: str) -> Flow[None]:
+        yield Durable(committer.submit(unit(workflow_id)), is_last=True)
+        ended.set()
+
+    pool.submit(PooledFlow(goes_on("one"), pool.submit).begin)
+    pool.submit(PooledFlow(ends("two"), pool.submit).begin)
+    committer.start()
+    assert blocked.wait(10)
+    assert ended.wait(10)
+    go_on.set()
+    committer.stop()
+    pool.stop()
     store.close()

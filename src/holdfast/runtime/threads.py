@@ -6,10 +6,13 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Coroutine, Sequence
+from contextvars import copy_context
+from typing import Any, TypeVar
 
 from holdfast.runtime.effects import Flow, drive_async
+
+T = TypeVar("T")
 
 log = logging.getLogger("holdfast.threads")
 
@@ -76,6 +79,42 @@ def _run_guarded(function: Callable[[], object]) -> None:
         function()
     except BaseException:
         log.exception("a workflow's thread failed", extra={"action": "thread_failed"})
+
+
+class _Loop:
+    """An event loop that belongs to one thread, for one coroutine after another."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        loop = self._loop
+        try:
+            return loop.run_until_complete(loop.create_task(coroutine, context=copy_context()))
+        finally:
+            left = asyncio.all_tasks(loop)
+            for task in left:
+                task.cancel()
+            if left:
+                loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+
+    def __del__(self) -> None:
+        self._loop.close()
+
+
+class _LoopOfThread(threading.local):
+    """Each thread's own loop, closed when the thread ends."""
+
+    def __init__(self) -> None:
+        self.loop = _Loop()
+
+
+_here = _LoopOfThread()
+
+
+def run_coroutine(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Do what `asyncio.run` does, on a loop that the thread keeps: to make one for each takes as long as a commit."""
+    return _here.loop.run(coroutine)
 
 
 class Loops:

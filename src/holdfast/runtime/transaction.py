@@ -11,7 +11,6 @@ its error recorded.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from holdfast.runtime.definitions import TransactionDefinition
 from holdfast.runtime.effects import Flow, OffloadWhole, drive, drive_async
 from holdfast.runtime.execution import Execution
 from holdfast.runtime.signals import Signal
+from holdfast.runtime.threads import run_coroutine
 from holdfast.store.base import Conflict, Fenced
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def _call(definition: TransactionDefinition, scope: SessionScope, args: tuple[An
     token = current_scope.set(scope)
     try:
         if definition.is_async:
-            return asyncio.run(definition.function(*args, **kwargs))
+            return run_coroutine(definition.function(*args, **kwargs))
         return definition.function(*args, **kwargs)
     finally:
         current_scope.reset(token)

@@ -236,3 +236,10 @@ def _value(value: Any) -> bytes | None:
     if isinstance(value, str):
         return _value(str(value))
     raise TypeError(f"no way to write a {type(value).__name__} as a parameter")
+
+
+def forget_prepared(connection: psycopg.Connection) -> None:
+    """Rely on no statement being prepared in this session any more."""
+    known = _prepared.get(connection)
+    if known is not None:
+        known.forget()

@@ -181,7 +181,7 @@ class PostgresStore(QueueReads, ManagementReads, ScheduleReads, OverviewReads):
             raise ConfigurationError(f"unknown isolation level {isolation!r}: use one of {sorted(ISOLATION_LEVELS)}")
         self._require_open()
         with self._transactions.lend() as connection:
-            transaction = PostgresTransaction(connection, self._queries, isolation)
+            transaction = PostgresTransaction(connection, self._statements, isolation)
             try:
                 with user_errors(connection):
                     yield transaction

@@ -6,7 +6,6 @@ refused. See insert_fenced_checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NoReturn
 
 import psycopg
@@ -19,13 +18,19 @@ from holdfast.store import rows
 from holdfast.store.base import Conflict, Fenced
 from holdfast.store.postgres.exchanges import checkpoint_parameters
 from holdfast.store.postgres.faults import driver_errors
+from holdfast.store.postgres.pipeline import Pipeline, Statements, forget_prepared
 
 ISOLATION_LEVELS = {
     "read committed": psycopg.IsolationLevel.READ_COMMITTED,
     "repeatable read": psycopg.IsolationLevel.REPEATABLE_READ,
     "serializable": psycopg.IsolationLevel.SERIALIZABLE,
 }
-
+_BEGIN = {
+    None: "begin_default",
+    "read committed": "begin",
+    "repeatable read": "begin_repeatable_read",
+    "serializable": "begin_serializable",
+}
 
 _ENDED_BY_USER = (
     "the function ended the transaction itself, so that its writes can't be committed together with its "
@@ -36,9 +41,10 @@ _ENDED_BY_USER = (
 class PostgresTransaction:
     """See `holdfast.store.base.StoreTransaction`. States: new, open after `begin`, ended."""
 
-    def __init__(self, connection: psycopg.Connection, queries: Mapping[str, bytes], isolation: str | None) -> None:
-        """Take a connection. Its first statement will begin the transaction."""
-        self._connection, self._queries = connection, queries
+    def __init__(self, connection: psycopg.Connection, statements: Statements, isolation: str | None) -> None:
+        """Take a connection. Nothing is sent yet."""
+        self._connection, self._statements = connection, statements
+        self._begin = _BEGIN[None if isolation is None else isolation.lower()]
         connection.autocommit = False
         connection.isolation_level = None if isolation is None else ISOLATION_LEVELS[isolation.lower()]
         self._open = False
@@ -53,13 +59,24 @@ class PostgresTransaction:
     def begin(self, fence: Fence | None, step_id: str | None) -> Checkpoint | None:
         """Begin; see the protocol."""
         self._open = True
-        with driver_errors(self._connection), self._connection.pipeline():
-            begun = self._run("transaction_began")
-            holds = None if fence is None else self._run("fence", workflow_id=fence.workflow_id, epoch=fence.epoch)
-            recorded = None
-            if fence is not None and step_id is not None:
-                recorded = self._run("checkpoint", workflow_id=fence.workflow_id, step_id=step_id)
-            ((self._begun_at,),) = begun
+        try:
+            return self._try_to_begin(fence, step_id)
+        except psycopg.errors.InvalidSqlStatementName:
+            # User code has thrown away all that was prepared in this session.
+            return self._try_to_begin(fence, step_id)
+
+    def _try_to_begin(self, fence: Fence | None, step_id: str | None) -> Checkpoint | None:
+        holds = recorded = None
+        with driver_errors(self._connection), Pipeline(self._connection).open() as pipeline:
+            pipeline.run(self._statements[self._begin], {})
+            begun = pipeline.run(self._statements["transaction_began"], {})
+            if fence is not None:
+                fenced = {"workflow_id": fence.workflow_id, "epoch": fence.epoch}
+                holds = pipeline.run(self._statements["fence"], fenced)
+                if step_id is not None:
+                    step = {"workflow_id": fence.workflow_id, "step_id": step_id}
+                    recorded = pipeline.run(self._statements["checkpoint"], step)
+        ((self._begun_at,),) = begun
         if fence is None or holds is None:
             return None
         if holds.fetchone() != (True,):
@@ -74,11 +91,14 @@ class PostgresTransaction:
         self._require_open_transaction()
         with driver_errors(self._connection):
             try:
-                with self._connection.pipeline():
+                with Pipeline(self._connection).open() as pipeline:
                     if fence is not None and checkpoint is not None:
                         values = checkpoint_parameters(fence.workflow_id, checkpoint)
-                        self._run("insert_fenced_checkpoint", epoch=fence.epoch, begun_at=self._begun_at, **values)
-                    self._run("commit")
+                        values |= {"epoch": fence.epoch, "begun_at": self._begun_at}
+                        pipeline.run(self._statements["insert_fenced_checkpoint"], values)
+                    pipeline.run(self._statements["commit"], {})
+            except psycopg.errors.InvalidSqlStatementName:
+                raise Conflict("user code has thrown away all that was prepared in this session") from None
             except psycopg.errors.NotNullViolation as error:
                 if fence is None or not self._is_about_journal(error):
                     raise
@@ -92,6 +112,9 @@ class PostgresTransaction:
     def rollback(self) -> None:
         """Roll back; never raises."""
         self._open = False
+        if self._connection.info.transaction_status != TransactionStatus.IDLE:
+            # The driver throws away all that is prepared.
+            forget_prepared(self._connection)
         try:
             self._connection.rollback()
         except psycopg.Error:
@@ -117,13 +140,11 @@ class PostgresTransaction:
 
     def _explain_refusal(self, fence: Fence) -> NoReturn:
         self._connection.rollback()
-        if self._run("fence", workflow_id=fence.workflow_id, epoch=fence.epoch).fetchone() == (True,):
-            raise UsageError(_ENDED_BY_USER)
-        raise Fenced(fence.workflow_id)
+        self._try_to_begin(fence, None)
+        raise UsageError(_ENDED_BY_USER)
 
     def _is_about_journal(self, error: psycopg.Error) -> bool:
-        return error.diag.table_name == "journal" and f'"{error.diag.schema_name}"'.encode() in self._queries["journal"]
-
-    def _run(self, query: str, /, **parameters: object) -> psycopg.Cursor[tuple[object, ...]]:
-        # User code may have set another kind of rows for itself.
-        return self._connection.cursor(row_factory=tuple_row).execute(self._queries[query], parameters)
+        return (
+            error.diag.table_name == "journal"
+            and f'"{error.diag.schema_name}"'.encode() in self._statements["journal"].text
+        )

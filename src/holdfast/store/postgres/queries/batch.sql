@@ -1,5 +1,14 @@
 -- What a commit does around its writes. Bulk parameters are arrays, one element a row.
 
+-- name: begin_default
+BEGIN;
+
+-- name: begin_repeatable_read
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+
+-- name: begin_serializable
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+
 -- name: begin
 -- READ COMMITTED on purpose: each statement after the locks sees what was committed until then. It does not say
 -- READ WRITE, which would override an administrator's default_transaction_read_only.

@@ -1,6 +1,7 @@
 -- name: transaction_began
--- The same for all statements of one transaction, and of no other.
-SELECT now();
+-- The same for all statements of one transaction, and of no other. In microseconds, which no setting of the session's
+-- formats differently.
+SELECT (extract(epoch FROM now()) * 1000000)::bigint;
 
 -- name: insert_checkpoints
 -- Guarded by the epoch; the first checkpoint of a step stays. For `held_status` and `request_id` see insert_outcomes.
@@ -40,7 +41,7 @@ VALUES (
     (
         SELECT w.id FROM {schema}.workflows AS w
         WHERE w.id = %(workflow_id)s AND w.epoch = %(epoch)s AND w.status IN ('running', '')
-            AND now() = %(begun_at)s
+            AND (extract(epoch FROM now()) * 1000000)::bigint = %(begun_at)s
         FOR SHARE
     ),
     %(step_id)s, %(branch)s, %(name)s, %(kind)s, %(seq)s, %(digest)s, %(output)s, %(error)s, %(attempts)s,
