@@ -28,8 +28,9 @@ coverage: venv chromium ## run every test and report which branches none of them
 bench: venv ## measure Holdfast beside its peers, and write benchmarks/RESULTS.md (about half an hour)
 	$(BIN)/python -m benchmarks $(ARGS)
 
-crash: venv ## run only the tests that kill real processes
+crash: venv ## kill real processes at every write and every effect, and write docs/crash-matrix.md (some minutes)
 	$(BIN)/pytest -m crash $(ARGS)
+	$(BIN)/python -m tests.crash.matrix --table docs/crash-matrix.md
 
 lint: venv ## check style
 	$(BIN)/ruff check && $(BIN)/ruff format --check

@@ -12,20 +12,44 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
+from typing import Any
 
-Hook = Callable[[str], None]
-"""Called with the name of each point that is passed, in the thread that passes it. What it raises comes out there."""
+Hook = Callable[[str, Any], object]
+"""Called with the name of each point that is passed and what it is about, in the thread that passes it.
 
-POINTS: Mapping[str, str] = MappingProxyType({})
+What it raises comes out there.
+"""
+
+POINTS: Mapping[str, str] = MappingProxyType(
+    {
+        "commit.before": "a batch of units is about to be sent to the database",
+        "commit.written": "on SQLite, the rows of a transaction are written and not committed",
+        "commit.after": "a batch of units is committed, and nobody has been told",
+        "transaction.before": "a transaction of the application's is about to begin",
+        "transaction.ran": "its body has ended, and nothing of it is committed",
+        "transaction.after": "it is committed, and its workflow has not been told",
+        "step.before": "a step's body is about to run",
+        "step.after": "a step's body has ended, and its outcome is not recorded",
+        "workflow.before": "a workflow's function is about to be called, for the first time or again",
+        "workflow.after": "a workflow's function has ended, and its outcome is not recorded",
+        "claim.after": "workflows are claimed by this process, and none of them is loaded",
+        "migration.before": "a change of the schema is about to be made",
+        "migration.after": "a change of the schema is made and not committed",
+    }
+)
 """Every point's name, and the instant it stands for."""
 
 _hook: Hook | None = None
 
 
-def reached(point: str) -> None:
-    """Tell the hook, if there is one, that this thread has come to `point`, a name in `POINTS`."""
+def reached(point: str, about: Any = None) -> None:
+    """Tell the hook, if there is one, that this thread has come to `point`, a name in `POINTS`.
+
+    `about` is the units of a commit, the `StepInfo` of a step, the id of a workflow, the name of a transaction, the
+    workflows of a claim, or the number of a migration.
+    """
     if _hook is not None:
-        _hook(point)
+        _hook(point, about)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
+from holdfast import failpoints
 from holdfast.errors import StoreUnavailable
 from holdfast.runtime.signals import resolve_soon
 from holdfast.store.base import Store
@@ -236,7 +237,9 @@ class Committer:
         pause, tries = FIRST_PAUSE, 0
         while True:
             try:
+                failpoints.reached("commit.before", units)
                 committed = self._store.commit(units)
+                failpoints.reached("commit.after", units)
             except StoreUnavailable as error:
                 if self._stopping.is_set():
                     raise

@@ -18,6 +18,7 @@ import traceback
 from dataclasses import dataclass
 from typing import Any
 
+from holdfast import failpoints
 from holdfast.core.model import Outcome, Status
 from holdfast.core.replay import Mismatch
 from holdfast.errors import PayloadError, StoreUnavailable, WorkflowCancelled
@@ -139,7 +140,9 @@ def _call(execution: Execution, frame: Frame, args: tuple[Any, ...], kwargs: dic
     interruptible = execution.interruptible(frame.runner)
     try:
         try:
+            failpoints.reached("workflow.before", execution.workflow_id)
             value = yield Invoke(execution.definition.function, args, kwargs)
+            failpoints.reached("workflow.after", execution.workflow_id)
         finally:
             if interruptible:
                 execution.uninterruptible(frame.runner)

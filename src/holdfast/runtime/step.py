@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from holdfast import failpoints
 from holdfast.core.model import Kind
 from holdfast.core.replay import Operation
 from holdfast.errors import PayloadError, StepOutcomeUnknown
@@ -156,7 +157,10 @@ class _Call:
         interruptible = self.execution.interruptible(runner)
         try:
             try:
-                return (yield invoke)
+                failpoints.reached("step.before", info)
+                value = yield invoke
+                failpoints.reached("step.after", info)
+                return value
             finally:
                 if interruptible:
                     self.execution.uninterruptible(runner)

@@ -15,6 +15,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from holdfast import failpoints
 from holdfast.core.model import Checkpoint, Kind
 from holdfast.core.replay import Operation
 from holdfast.errors import StoreUnavailable
@@ -117,6 +118,7 @@ class _Call:
         database = engine.database(options.database)
         failure: Exception | None = None
         try:
+            failpoints.reached("transaction.before", self.definition.name)
             with database.transaction(options.isolation) as transaction:
                 recorded = transaction.begin(self.execution.fence, self.operation)
                 if recorded is not None:
@@ -131,7 +133,9 @@ class _Call:
                     # The database's own error, if there is one beneath: the store knows whether it is worth another
                     # try.
                     raise getattr(error, "orig", None) or error from error
+                failpoints.reached("transaction.ran", self.definition.name)
                 transaction.commit(self.execution.fence, checkpoint)
+                failpoints.reached("transaction.after", self.definition.name)
         except (Conflict, StoreUnavailable, Fenced):
             raise
         except Exception as error:  # noqa: BLE001 - whatever the body raised is its outcome

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
+from holdfast import failpoints
 from holdfast.core.model import Claimed
 from holdfast.errors import StoreUnavailable
 from holdfast.runtime.engine import Engine
@@ -129,6 +130,7 @@ class Worker:
             )
             receipt: Receipt = engine.committer.submit(Unit(writes=(claim,))).wait()
             taken: list[str] = receipt.results[0]
+            failpoints.reached("claim.after", taken)
             for claimed in self._load(taken) if taken else ():
                 self._dispatch(claimed)
             if taken:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import psycopg
 
+from holdfast import failpoints
 from holdfast.errors import ConfigurationError
 from holdfast.store.migrate import Migration, load_migrations, pending
 from holdfast.store.postgres.sql import PACKAGE, lock_key, with_schema
@@ -45,9 +46,11 @@ def _migrate(connection: psycopg.Connection, queries: Mapping[str, bytes], schem
         connection.execute(queries["create_schema_table"])
     missing = missing_migrations(connection, queries, schema)
     for migration in missing:
+        failpoints.reached("migration.before", migration.version)
         # Without parameters, so that one call takes all statements of the file.
         connection.execute(with_schema(migration.sql, schema), prepare=False)
         connection.execute(queries["record_migration"], {"version": migration.version, "name": migration.name})
+        failpoints.reached("migration.after", migration.version)
     for migration in missing:
         compatibility = {"version": migration.version, "oldest_writer": migration.oldest_writer}
         connection.execute(queries["record_compatibility"], compatibility)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
+from holdfast import failpoints
 from holdfast.errors import ConfigurationError
 from holdfast.store.migrate import Migration, load_migrations, pending
 from holdfast.store.sqlite.connection import Connection, split_statements
@@ -34,10 +35,12 @@ def apply_migrations(
             connection.execute(queries["create_schema_table"])
             missing = missing_migrations(connection, queries)
             for migration in missing:
+                failpoints.reached("migration.before", migration.version)
                 for statement in split_statements(migration.sql):
                     connection.execute(statement)
                 values = {"version": migration.version, "name": migration.name, "now": clock()}
                 connection.execute(queries["record_migration"], values)
+                failpoints.reached("migration.after", migration.version)
             for migration in missing:
                 compatibility = {"version": migration.version, "oldest_writer": migration.oldest_writer}
                 connection.execute(queries["record_compatibility"], compatibility)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from holdfast import failpoints
 from holdfast.errors import StoreUnavailable
 from holdfast.store.queries import load_queries
 from holdfast.store.sqlite.connection import Connection
@@ -100,6 +101,7 @@ class Writer:
 
     def commit(self, connection: Connection) -> None:
         """Commit; checkpoint if it was the committer's turn and the log is long. Raises what the driver raises."""
+        failpoints.reached("commit.written")
         if self._location.in_memory:
             connection.execute("COMMIT")
             self._end_turn()
