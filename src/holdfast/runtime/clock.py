@@ -17,6 +17,7 @@ class DatabaseClock:
         self._read = read
         self._monotonic = monotonic
         self._offset = 0.0
+        self._skipped = 0.0
 
     def synchronise(self) -> None:
         """Read the database's clock. Raises `StoreUnavailable`."""
@@ -26,10 +27,15 @@ class DatabaseClock:
         """Go by a reading of the database's clock that has just come in."""
         self._offset = reading - self._monotonic()
 
+    def skip(self, seconds: float) -> None:
+        """Let time jump ahead, as a test does."""
+        self._skipped += seconds
+        self._offset += seconds
+
     def now(self) -> float:
         """Return seconds since the epoch."""
         return self._monotonic() + self._offset
 
     def monotonic(self) -> float:
         """Return seconds for measuring durations inside this process."""
-        return self._monotonic()
+        return self._monotonic() + self._skipped

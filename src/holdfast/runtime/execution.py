@@ -86,6 +86,8 @@ class Execution:
         self._code_ended = False
         self.place_for_outcome: LocalOutcome | None = None
         """Kept alive until somebody has a handle."""
+        self.pauses: list[float] = []
+        """When (monotonic) the steps that pause between two attempts go on."""
         self.frees_thread = False
         """Whoever carries it out is free for other work while its last write is under way."""
         self.steps_running = 0

@@ -115,6 +115,9 @@ class Store(Protocol):
     def now(self) -> float:
         """Read the database's clock, in seconds since the epoch."""
 
+    def use_clock(self, clock: Callable[[], float]) -> None:
+        """Go by another clock than the database's, before `open`: for tests that skip time."""
+
     def commit(self, units: Sequence[Unit]) -> Committed:
         """Write all units in one transaction, with few multi-row statements, and say what became of each.
 

@@ -7,11 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import signal
-import threading
-from collections import Counter
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +16,9 @@ from holdfast import Config, Holdfast, failpoints
 from holdfast.approvals import ApprovalRequest, Approvals
 from holdfast.core.model import WorkflowFilter
 from holdfast.errors import ConfigurationError, HoldfastError
-from holdfast.runtime.context import StepInfo
 from holdfast.store.base import Store
 from holdfast.store.open import open_store
+from holdfast.testing.killing import Pass, Reaper
 from tests.crash.matrix.stories import QUEUES, Story
 from tests.helpers import eventually
 
@@ -34,9 +29,6 @@ UNREAD = {
     "postgresql": "SELECT count(*) FROM holdfast.messages WHERE consumed_by IS NULL",
 }
 EFFECTS = "SELECT name FROM effects"
-
-Pass = tuple[str, int]
-"""A label, and which time it is passed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,32 +47,6 @@ class Place:
     def facts(self, name: str) -> Path:
         """Return where a process leaves what it found."""
         return self.folder / f"{name}.json"
-
-
-class Reaper:
-    """The hook: logs each pass, and kills this process at one of them."""
-
-    def __init__(self, log: Path, kill_at: Pass | None) -> None:
-        self._log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        self._kill_at = kill_at
-        self._counts: Counter[str] = Counter()
-        self._lock = threading.Lock()
-
-    def __call__(self, point: str, about: Any) -> None:
-        key = about.idempotency_key if isinstance(about, StepInfo) else ""
-        with self._lock:
-            for label in labels(point, about):
-                self._counts[label] += 1
-                os.write(self._log, f"{label}\t{key}\n".encode())
-                if (label, self._counts[label]) == self._kill_at:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def labels(point: str, about: Any) -> Sequence[str]:
-    """Name what a pass is: commits by each kind of write that is in them."""
-    if not point.startswith("commit.") or about is None:
-        return [point]
-    return sorted({f"{point} {type(write).__name__}" for unit in about for write in unit.writes})
 
 
 class Nowhere:

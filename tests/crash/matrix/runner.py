@@ -9,10 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import sys
-import time
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -26,14 +22,12 @@ import psycopg
 from psycopg import sql
 
 from holdfast.store.open import open_store
-from tests.crash.matrix.checks import Log, faults
-from tests.crash.matrix.process import TABLE, Pass, Place, tell
+from holdfast.testing.killing import Pass, choose_passes, in_child, read_log
+from holdfast.testing.recovery import Log
+from tests.crash.matrix.checks import faults
+from tests.crash.matrix.process import TABLE, Place, tell
 from tests.crash.matrix.stories import Story
 
-PATIENCE = 90.0
-"""Seconds after which a process that should have ended is stuck."""
-RARELY = frozenset({"Heartbeat", "Register", "TakeOver", "DeclareQueue", "TakeDuty"})
-"""Writes that every process makes again and again, or at its launch: killed at their first pass only."""
 OFTEN = 8
 """Passes of one label in one story at which it is killed: the first ones, and the last."""
 
@@ -61,7 +55,7 @@ class Stage:
         folder.mkdir(parents=True, exist_ok=True)
         if store == "postgres":
             self._create(self._template)
-        _in_child(lambda: self._migrate(self._url(self._template)))
+        in_child(lambda: self._migrate(self._url(self._template)))
         os.environ["MATRIX_DIALECT"] = "sqlite" if store == "sqlite" else "postgresql"
 
     def _url(self, name: str) -> str:
@@ -99,7 +93,7 @@ class Stage:
         elif with_schema:
             shutil.copy(self._folder / f"{self._template}.db", folder / "holdfast.db")
         place = Place(url=url, other_url=f"sqlite:///{folder / 'other.db'}", folder=folder)
-        _in_child(lambda: _make_tables(place))
+        in_child(lambda: _make_tables(place))
         try:
             yield place
         finally:
@@ -133,9 +127,9 @@ class Matrix:
         with self._stage.place(with_schema=not story.first_launch) as place:
             self._tell(story, place, "undisturbed", None)
             undisturbed = json.loads(place.facts("undisturbed").read_text())
-            counts = Counter(label for label, _ in _log(place))
+            counts = Counter(label for label, _ in read_log(place.log))
         self.passed += counts
-        for at in self._choose(passes(counts)):
+        for at in self._choose(choose_passes(counts, most=OFTEN)):
             yield self._kill(story, at, undisturbed)
 
     def _kill(self, story: Story, at: Pass, undisturbed: dict[str, Any]) -> Kill:
@@ -144,12 +138,12 @@ class Matrix:
             after: Log = []
             found = place.facts("killed")
             if died:
-                before = len(_log(place))
+                before = len(read_log(place.log))
                 try:
                     self._tell(story, place, "recovered", None)
                 except AssertionError as error:
                     return self._made(story, at, [f"stuck: {error}"])
-                found, after = place.facts("recovered"), _log(place)[before:]
+                found, after = place.facts("recovered"), read_log(place.log)[before:]
             wrong = faults(undisturbed, json.loads(found.read_text()), after)
             return self._made(story, at, wrong, happened=died)
 
@@ -158,48 +152,4 @@ class Matrix:
 
     def _tell(self, story: Story, place: Place, name: str, kill_at: Pass | None) -> bool:
         """Tell it in a process of its own; False: that was killed."""
-        return _in_child(lambda: tell(story, place, name=name, kill_at=kill_at), may_die=kill_at is not None)
-
-
-def passes(counts: Counter[str]) -> list[Pass]:
-    """Return where a story is killed, given how often it passed each label."""
-    chosen: list[Pass] = []
-    for label, count in sorted(counts.items()):
-        limit = 1 if label.rpartition(" ")[2] in RARELY else OFTEN
-        numbers = range(1, count + 1) if count <= limit else [*range(1, limit), count]
-        chosen += [(label, number) for number in ([1] if limit == 1 else numbers)]
-    return chosen
-
-
-def _log(place: Place) -> list[tuple[str, str]]:
-    lines = place.log.read_text().splitlines()
-    return [(label, key) for label, _, key in (line.partition("\t") for line in lines)]
-
-
-def _in_child(work: Callable[[], object], *, may_die: bool = False) -> bool:
-    """Do something in a forked process; tell whether it lived to its end. Raises AssertionError where it must have."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            work()
-            status = 0
-        except BaseException:  # noqa: BLE001 - it ends here, whatever it was
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            os._exit(status)
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        pid, status = os.waitpid(child, os.WNOHANG)
-        if pid:
-            break
-        if time.monotonic() > deadline:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            raise AssertionError(f"it had not ended after {PATIENCE:g} s")
-        time.sleep(0.005)
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL and may_die:
-        return False
-    assert os.waitstatus_to_exitcode(status) == 0, "the process failed; its error is above"
-    return True
+        return in_child(lambda: tell(story, place, name=name, kill_at=kill_at), may_die=kill_at is not None)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.crash.matrix.process import Pass
+from holdfast.testing.killing import Pass
 from tests.crash.matrix.runner import Matrix, Stage
 from tests.crash.matrix.stories import STORIES
 
