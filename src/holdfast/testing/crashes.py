@@ -72,7 +72,8 @@ def crash_everywhere(
     """Kill a workflow at every write and around every effect, and assert that its recovery is as if nothing happened.
 
     The workflow is run once undisturbed, then once for each point that it passed, in a process that is killed there
-    with SIGKILL; a second process recovers. Each run has an SQLite database of its own. Asserted is, for each kill: the
+    with SIGKILL; a second process recovers. Each run has an SQLite database of its own, and skips the times in which
+    only a time is waited for. Asserted is, for each kill: the
     same outcome; children that end as they did; every effect that `record_effect` noted there as often as without a
     kill; no step run again whose outcome was recorded; nothing that was recorded changed. Steps that were killed
     between their effect and their record run again, which is a fault unless the effect carries an idempotency key.

@@ -89,8 +89,12 @@ class TimeMachine:
                         f"workflow {handle.id!r} has not ended after {patience:g} s, although no time was left to be "
                         "waited for: does it wait for a message, an event or an approval?"
                     ) from None
-                if all(self._pauses()):
+                if self.only_time_is_waited_for():
                     self.advance_to_next()
+
+    def only_time_is_waited_for(self) -> bool:
+        """Tell whether nothing goes on in this process but waiting, in memory or out of it."""
+        return all(self._pauses())
 
     def _pauses(self) -> list[list[float]]:
         """Return, for each workflow in memory, when its steps that pause between two attempts go on."""

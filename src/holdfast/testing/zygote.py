@@ -36,6 +36,7 @@ from holdfast.store.open import open_store
 from holdfast.testing.effects import VARIABLE, read_effects
 from holdfast.testing.killing import Pass, Reaper, choose_passes, in_child, read_log
 from holdfast.testing.recovery import changed_history, needless_runs, uncounted
+from holdfast.testing.time_machine import TimeMachine
 
 WORKFLOW_ID = "crash-everywhere"
 QUICK = Config(suspend_after=0.05, heartbeat=0.2, lease=2.0, poll=0.5, shutdown_timeout=5.0)
@@ -96,13 +97,13 @@ class Run:
         failpoints.install(Reaper(self._log, kill_at))
         order = self._order
         app: Holdfast = Holdfast(self._url, config=QUICK) if order.app is None else find(order.app)(self._url)
-        function = find(order.workflow)
+        function, clock = find(order.workflow), TimeMachine(app)
         with app:
             args, kwargs = app.codec.decode_call(definition_of(function).signature, order.call)
             Options(engine=app.engine, id=WORKFLOW_ID).start(function, *args, **kwargs)
             if order.during is not None:
                 find(order.during)(app, WORKFLOW_ID)
-            statuses = _when_all_ended(app.store)
+            statuses = _when_all_ended(app.store, clock)
             record = app.get_workflow(WORKFLOW_ID)
             facts = {
                 "outcome": [record.status.value, record.output, _error(record.error), record.report],
@@ -141,12 +142,14 @@ def _error(text: str | None) -> list[str] | None:
     return [str(document.get("type")), str(document.get("message"))]
 
 
-def _when_all_ended(store: Store) -> list[str]:
-    """Wait until no workflow goes on by itself. Whoever waits for us to end sets the limit."""
+def _when_all_ended(store: Store, clock: TimeMachine) -> list[str]:
+    """Skip time until no workflow goes on by itself. Whoever waits for this process to end sets the limit."""
     while True:
         records = store.list_workflows(WorkflowFilter(limit=1000))
         if all(record.status.is_terminal or record.status in _STANDING for record in records):
             return sorted(f"{record.name}: {record.status}" for record in records)
+        if clock.only_time_is_waited_for():
+            clock.advance_to_next()
         time.sleep(0.01)
 
 

@@ -128,7 +128,7 @@ def ticks(app: Holdfast) -> object:
 
 def is_forked(app: Holdfast) -> object:
     first = options(id="main").start(corpus.mx_steps).result(timeout=60)
-    second = app.retrieve(app.admin.fork("main", 2, id="fork", outcomes={"/act#1": "did another one"}))
+    second = app.retrieve(app.admin.fork("main", 2, id="fork", outcomes={"act#1": "did another one"}))
     return [first, second.result(timeout=60)]
 
 
