@@ -1,0 +1,722 @@
+"""One seed: workers that share a database, clients that use them, faults that befall them, and what is checked.
+
+A run has three parts: a while with faults; then everything is healed, and within bounded time all workflows must have
+ended; then what is durable is held against what was done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import zlib
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import greenlet
+
+from holdfast import Config, Holdfast, Queue, Rate, WorkflowCancelled
+from holdfast.api import launched
+from holdfast.errors import StoreUnavailable, WorkflowNotFound
+from holdfast.runtime import messages
+from holdfast.runtime.effects import drive
+from holdfast.runtime.ids import Ids
+from holdfast.runtime.tracing import NoTracer
+from holdfast.store.writes import Committed, Unit
+from tests.simulation.database import FaultyConnection, Note, SimulatedStore, Watcher
+from tests.simulation.model import TERMINAL, Limits, Model
+from tests.simulation.programs import Author, Operation, simulated, simulated_async
+from tests.simulation.scheduler import Process, Simulator, Stuck
+from tests.simulation.standins import EPOCH
+
+LEASE, HEARTBEAT = 8.0, 2.0
+QUEUES = (Queue("narrow", concurrency=2, worker_concurrency=1), Queue("paced", concurrency=3, rate=Rate(2, 3.0)))
+LIMITS = {"narrow": Limits(concurrency=2, worker_concurrency=1), "paced": Limits(concurrency=3, rate=(2, 3.0))}
+PATIENCE = 400.0
+"""Seconds within which all workflows must have ended once everything is healed."""
+
+STATEMENT_FAULTS = ("lost reply", "failed commit", "broken read", "broken statement", "locked", "slow", "dies at commit")
+SCENES = ("crash", "pause", "hang", "cut off", "read-only", "disk full", "clock jump", "restart")
+FAULTS = (*STATEMENT_FAULTS, *SCENES)
+KINDS = (
+    "step", "once", "undoable", "transaction", "send", "recv", "event", "get_event", "stream", "sleep", "child", "call",
+    "start", "gather",
+)  # fmt: skip
+
+_ERRORS = {
+    "broken read": ("disk I/O error", sqlite3.SQLITE_IOERR),
+    "broken statement": ("disk I/O error", sqlite3.SQLITE_IOERR),
+    "failed commit": ("disk I/O error", sqlite3.SQLITE_IOERR),
+    "lost reply": ("disk I/O error", sqlite3.SQLITE_IOERR),
+    "cut off": ("unable to open database file", sqlite3.SQLITE_CANTOPEN),
+    "read-only": ("attempt to write a readonly database", sqlite3.SQLITE_READONLY),
+    "disk full": ("database or disk is full", sqlite3.SQLITE_FULL),
+    "locked": ("database is locked", sqlite3.SQLITE_BUSY),
+}
+
+
+def _error(kind: str) -> sqlite3.OperationalError:
+    text, code = _ERRORS[kind]
+    error = sqlite3.OperationalError(text)
+    error.sqlite_errorcode = code
+    return error
+
+
+@dataclass(kw_only=True)
+class Plan:
+    """What a seed has decided before it begins."""
+
+    faults: frozenset[str]
+    workers: int
+    workflows: int
+    duration: float
+    poison: bool
+    config: Config
+    rates: dict[str, float] = field(default_factory=dict)
+
+
+class Machine(Process):
+    """A worker's process: one incarnation of a program that uses Holdfast."""
+
+    def __init__(self, name: str, monotonic_offset: float) -> None:
+        super().__init__(name, monotonic_offset)
+        self.app: Holdfast | None = None
+        self.store: SimulatedStore | None = None
+        self.connections: list[FaultyConnection] = []
+        self.minted: set[str] = set()
+        self.active: Counter[str] = Counter()
+        """The kinds of operations that its workflows are in."""
+        self.hung = False
+        self.launched = False
+        self.expected: dict[str, int] = {}
+
+
+class World(Watcher):
+    """See the module's page."""
+
+    def __init__(self, seed: int, database: Path, *, faults: frozenset[str] | None = None) -> None:
+        self.seed = seed
+        self.sim = Simulator(seed)
+        self.chance = self.sim.random
+        self.plan = self._make_plan(faults)
+        self.violations: list[str] = []
+        self.trace: deque[str] = deque(maxlen=80)
+        self.digest = 0
+        self.fired: Counter[str] = Counter()
+        self.cells: Counter[tuple[str, str]] = Counter()
+        self.model = Model(self.violate, LIMITS)
+        self.commits = 0
+        self._database = database
+        self._machines: list[Machine] = []
+        self._everybody: list[Machine] = []
+        self._process_of: dict[str, Machine] = {}
+        self._windows: list[tuple[str, Machine | None, float]] = []
+        self._jumped = 0.0
+        self._minted = 0
+        self._healed = False
+        self._clients = 0
+        self._acked: set[str] = set()
+        self._bodies: Counter[tuple[str, str]] = Counter()
+        self._keys: dict[tuple[str, str], str] = {}
+        self._all_keys: dict[str, tuple[str, str]] = {}
+        self._undone: Counter[tuple[str, str]] = Counter()
+        self._first_seen: dict[tuple[str, str], float] = {}
+        self._kinds: dict[tuple[str, str], Operation] = {}
+        self._heartbeats: dict[str, float] = {}
+        self._poisoned: set[str] = set()
+        self._programs: dict[str, list[Operation]] = {}
+        self._operations: dict[str, Operation] = {}
+
+    # The plan
+
+    def _make_plan(self, only: frozenset[str] | None) -> Plan:
+        chance = self.chance
+        quiet = chance.random() < 0.12
+        wanted = frozenset() if quiet else frozenset(fault for fault in FAULTS if chance.random() < 0.4)
+        poison = not quiet and chance.random() < 0.08
+        if poison:
+            wanted -= {"crash", "pause", "hang", "dies at commit", "cut off"}
+        config = Config(
+            suspend_after=chance.choice([0.05, 0.5, 3.0]),
+            max_threads=chance.choice([3, 32]),
+            max_running=chance.choice([4, 10_000, 10_000]),
+            lease=LEASE,
+            heartbeat=HEARTBEAT,
+            poll=chance.choice([5.0, 3600.0, 3600.0]),
+            crash_limit=3 if poison else 60,
+            shutdown_timeout=3.0,
+        )
+        plan = Plan(
+            faults=wanted if only is None else wanted & only,
+            workers=chance.choice([1, 2, 2, 3, 3, 4]),
+            workflows=chance.randint(2, 6),
+            duration=chance.choice([8.0, 20.0, 40.0]),
+            poison=poison,
+            config=config,
+        )
+        for fault in STATEMENT_FAULTS:
+            rate = chance.choice([0.003, 0.01, 0.03])
+            if fault in plan.faults:
+                plan.rates[fault] = rate / 5 if fault in {"broken statement", "dies at commit"} else rate
+        return plan
+
+    # What is told
+
+    def violate(self, text: str) -> None:
+        """A rule is broken: the run ends."""
+        self.violations.append(f"[{self.sim.now:.3f}] {text}")
+        self.tell(f"VIOLATED: {text}")
+        self.sim.halted = True
+
+    def tell(self, text: str) -> None:
+        """Write a line of the trace."""
+        task = self.sim.current
+        who = f"{task.process.name}/{task.name}" if task is not None else "-"
+        line = f"{self.sim.now:9.4f} {who:24} {text}"
+        self.trace.append(line)
+        self.digest = zlib.crc32(line.encode(), self.digest)
+
+    def _fire(self, fault: str, machine: Machine | None = None) -> None:
+        self.fired[fault] += 1
+        machines = self._machines if machine is None else [machine]
+        for each in machines:
+            for kind, count in each.active.items():
+                if count > 0:
+                    self.cells[fault, kind] += 1
+        self.tell(f"FAULT {fault} {'' if machine is None else machine.name}")
+
+    def database_now(self) -> float:
+        """Read the database's clock."""
+        return EPOCH + self.sim.now + self._jumped
+
+    # Watching the database
+
+    def connected(self, process: Process, connection: FaultyConnection) -> None:
+        if isinstance(process, Machine):
+            process.connections.append(connection)
+
+    def before(self, process: Process, point: str) -> None:
+        task = self.sim.current
+        if task is None or task.dying or process.dead:
+            raise greenlet.GreenletExit
+        if not isinstance(process, Machine):
+            return
+        if self._windows:
+            self._meet_windows(process, point)
+        rates = self.plan.rates
+        if rates and not self._healed and process.launched:
+            self._meet(process, point, rates)
+        if point != "statement":
+            if self.chance.random() < 0.4:
+                self.sim.let_others_go()
+        elif self.sim.preempt_every and self.chance.random() < 0.02:
+            self.sim.let_others_go()
+
+    def _meet_windows(self, process: Machine, point: str) -> None:
+        now = self.sim.now
+        self._windows = [window for window in self._windows if window[2] > now]
+        for kind, target, _ in self._windows:
+            if target is None or target is process:
+                if kind == "cut off" or (kind == "read-only" and point == "begin"):
+                    raise _error(kind)
+                if kind == "disk full" and point == "commit":
+                    raise _error(kind)
+
+    def _meet(self, process: Machine, point: str, rates: dict[str, float]) -> None:
+        draw = self.chance.random
+        if "slow" in rates and draw() < rates["slow"]:
+            self._fire("slow", process)
+            self.sim.sleep(draw() * 0.5)
+        for fault, at in (
+            ("locked", "begin"), ("broken read", "read"), ("broken statement", "statement"), ("failed commit", "commit"),
+        ):  # fmt: skip
+            if at == point and fault in rates and draw() < rates[fault]:
+                self._fire(fault, process)
+                raise _error(fault)
+        if point == "commit":
+            self._perhaps_die(process)
+
+    def _perhaps_die(self, process: Machine) -> None:
+        rate = self.plan.rates.get("dies at commit", 0.0)
+        if rate and process.launched and not self._healed and self.chance.random() < rate * 2:
+            self._fire("dies at commit", process)
+            self.crash(process)
+            self.sim.block()
+
+    def committed(self, process: Process, notes: Sequence[Note], writes: Sequence[str]) -> None:
+        self.commits += 1
+        owners = process.minted if isinstance(process, Machine) else set()
+        if len(notes):
+            for note in notes:
+                if note[0] == "worker":
+                    self._worker_changed(process, note)
+            self.model.apply(notes, owners, self.database_now())  # type: ignore[arg-type]
+        self.tell(f"commits {len(notes)}: {' '.join(f'{n[0]}({n[1]},{n[2]})' for n in notes[:6] if n[0] != 'worker')}")
+        for machine in self._machines:
+            if machine is not process and machine.store is not None and machine.store.listener is not None:
+                machine.store.listener.hear()
+
+    def after_commit(self, process: Process) -> None:
+        if not isinstance(process, Machine):
+            return
+        rate = self.plan.rates.get("lost reply", 0.0)
+        if process.launched and not self._healed:
+            self._perhaps_die(process)
+            if rate and self.chance.random() < rate:
+                self._fire("lost reply", process)
+                raise _error("lost reply")
+        if self.chance.random() < 0.3:
+            self.sim.let_others_go()
+
+    def _worker_changed(self, process: Process, note: Note) -> None:
+        _, worker_id, was_alive, alive, suspect, _ = note
+        if alive:
+            self._heartbeats[worker_id] = self.sim.now
+        if not was_alive or alive:
+            return
+        machine = self._process_of.get(worker_id)
+        if machine is process:
+            return
+        running = [
+            workflow_id for workflow_id, row in self.model.rows.items()
+            if row.owner == worker_id and row.status == "running"
+        ]  # fmt: skip
+        for workflow_id in [suspect] if suspect in running else running:
+            self.model.exposure[workflow_id] += 1
+        silent = self.sim.now - self._heartbeats.get(worker_id, 0.0)
+        if machine is not None and not machine.dead and silent < LEASE * 0.99:
+            self.violate(f"I2 worker {worker_id} was declared dead {silent:.2f} s after its last heartbeat, and lives")
+
+    def accepted(self, process: Process, units: Sequence[Unit], committed: Committed) -> None:
+        """Hold each accepted unit's epoch against those that were current while it may have been committed."""
+        for unit, receipt in zip(units, committed.receipts, strict=True):
+            if unit.fence is not None and receipt.accepted:
+                row = self.model.rows.get(unit.fence.workflow_id)
+                if row is None or unit.fence.epoch > row.epoch:
+                    self.violate(f"I1 a unit of {unit.fence} was accepted; the workflow is {row}")
+
+    # The ledger of what operations do
+
+    def enters(self, workflow: str, operation: Operation) -> None:
+        machine = self._here()
+        machine.active[operation["kind"]] += 1
+        self._first_seen.setdefault((workflow, operation["label"]), self.database_now())
+        self._kinds[workflow, operation["label"]] = operation
+
+    def leaves(self, workflow: str, operation: Operation, value: object) -> None:
+        machine = self._here()
+        machine.active[operation["kind"]] -= 1
+        seconds = operation.get("seconds") if operation["kind"] == "sleep" else operation.get("timeout")
+        if seconds and value is None and not self.violations and operation["kind"] in {"sleep", "recv", "get_event"}:
+            early = self._first_seen[workflow, operation["label"]] + seconds - self.database_now()
+            if early > 0.001:
+                self.violate(f"I10 {operation['label']} of {workflow} ended {early:.3f} s early")
+
+    def body(self, workflow: str, label: str, key: str, before: tuple[str, ...]) -> str:
+        machine = self._here()
+        self._bodies[workflow, label] += 1
+        self.tell(f"body {label} of {workflow}")
+        known = self._keys.setdefault((workflow, label), key)
+        if known != key:
+            self.violate(f"I14 {label} of {workflow} has the idempotency key {key}, and had {known}")
+        if self._all_keys.setdefault(key, (workflow, label)) != (workflow, label):
+            self.violate(f"I14 {label} of {workflow} shares the idempotency key {key}")
+        row = self.model.rows.get(workflow)
+        if row is not None and row.status == "running" and row.owner in machine.minted:
+            self._check_body(machine, workflow, label, before)
+        if label.startswith("once") and self._bodies[workflow, label] > 1:
+            self.violate(f"I15 the at-most-once step {label} of {workflow} runs again")
+        return f"{label}@{self._bodies[workflow, label]}@{machine.name}"
+
+    def _check_body(self, machine: Machine, workflow: str, label: str, before: tuple[str, ...]) -> None:
+        named = self.model.named[workflow]
+        if label in named and machine.expected.get(workflow) is None:
+            self.violate(f"I3 {label} of {workflow} is recorded, and its body runs again")
+        for earlier in before:
+            if earlier.startswith(("step", "once", "undoable")) and earlier not in named:
+                self.violate(f"I14 the body of {label} of {workflow} runs before the outcome of {earlier} is durable")
+        if label.startswith("once") and f"{label}:intent" not in named:
+            self.violate(f"I15 the body of {label} of {workflow} runs before its intent is durable")
+
+    def undone(self, workflow: str, label: str) -> None:
+        self._undone[workflow, label] += 1
+        entry = self.model.named[workflow].get(label)
+        if entry is None or entry.error is not None:
+            self.violate(f"I5 {label} of {workflow} is undone, and was never done")
+
+    def poison(self) -> None:
+        machine = self._here()
+        self.tell("poison")
+        self.fired["poison"] += 1
+        self.crash(machine)
+
+    def _here(self) -> Machine:
+        task = self.sim.current
+        if task is None or not isinstance(task.process, Machine):
+            raise RuntimeError("an operation runs outside of all machines")
+        return task.process
+
+    # Machines
+
+    def new_id(self) -> str:
+        """Mint an id; whoever mints a worker's id has that id."""
+        self._minted += 1
+        found = f"id{self._minted:06}"
+        task = self.sim.current
+        if task is not None and isinstance(task.process, Machine):
+            task.process.minted.add(found)
+            self._process_of[found] = task.process
+        return found
+
+    def _boot(self, place: int, incarnation: int) -> Machine:
+        machine = Machine(f"m{place}.{incarnation}", self.chance.choice([0.0, 500.0, 1e6]))
+        self._everybody.append(machine)
+        self.sim.spawn(machine, lambda: self._launch(machine), "main")
+        return machine
+
+    def _launch(self, machine: Machine) -> None:
+        while True:
+            app = Holdfast(f"sqlite:///{self._database}", config=self.plan.config, queues=QUEUES, tracer=NoTracer())
+            machine.store = SimulatedStore(self._database, clock=self.database_now, patience=3.0)
+            app._store = machine.store
+            try:
+                app.launch()
+            except StoreUnavailable:
+                self.sim.sleep(0.5)
+                continue
+            machine.app = app
+            machine.launched = True
+            self.tell(f"launched as {app.engine.worker_id}")
+            return
+
+    def crash(self, machine: Machine) -> None:
+        """Let a process die: nothing of it runs any more, and the system closes what it had open."""
+        machine.dead = True
+        machine.launched = False
+        if machine.store is not None:
+            machine.store.die()
+        for connection in machine.connections:
+            with suppress(sqlite3.Error):
+                connection.close()
+        machine.connections.clear()
+        if machine.app is not None and machine.app._service is not None:
+            launched.remove(machine.app._service.engine)
+
+    def _supervise(self, place: int) -> None:
+        """Keep one worker going: a new incarnation whenever the last one has died."""
+        incarnation = 0
+        while True:
+            incarnation += 1
+            machine = self._boot(place, incarnation)
+            self._machines[place] = machine
+            while not machine.dead:
+                self.sim.sleep(0.5)
+            self.sim.sleep(self.chance.choice([0.0, 1.0, 6.0]))
+
+    # Faults
+
+    def _nemesis(self) -> None:
+        scenes = [fault for fault in SCENES if fault in self.plan.faults]
+        while scenes and not self._healed:
+            self.sim.sleep(self.chance.expovariate(0.4))
+            if self._healed:
+                return
+            scene = self.chance.choice(scenes)
+            alive = [each for each in self._machines if each.launched and not each.paused]
+            if alive:
+                self._stage(scene, self.chance.choice(alive), alive)
+
+    def _stage(self, scene: str, machine: Machine, alive: list[Machine]) -> None:
+        chance, now = self.chance, self.sim.now
+        match scene:
+            case "crash":
+                self._fire(scene, machine)
+                self.crash(machine)
+            case "pause":
+                self._fire(scene, machine)
+                self.sim.pause(machine)
+                seconds = chance.choice([0.5, 3.0, LEASE * 1.5, LEASE * 3])
+                self.sim.spawn(self.sim.outside, lambda: self._wake_up(machine, seconds), "waker")
+            case "hang":
+                if len(alive) > 1 and not any(connection.in_transaction for connection in machine.connections):
+                    self._fire(scene, machine)
+                    machine.hung = True
+                    self.sim.pause(machine)
+            case "cut off":
+                self._fire(scene, machine)
+                self._windows.append((scene, machine, now + chance.choice([1.0, LEASE * 2])))
+            case "read-only" | "disk full":
+                self._fire(scene)
+                self._windows.append((scene, None, now + chance.choice([0.2, 3.0, 10.0])))
+            case "clock jump":
+                self._fire(scene)
+                self._jumped += chance.choice([0.5, 20.0, 3600.0])
+            case _:
+                self._fire(scene, machine)
+                self._close(machine)
+
+    def _wake_up(self, machine: Machine, seconds: float) -> None:
+        self.sim.sleep(seconds)
+        if not machine.dead and not machine.hung:
+            self.sim.resume(machine)
+            self.tell(f"{machine.name} goes on")
+
+    def _close(self, machine: Machine) -> None:
+        """Close an application in good order; its process then ends."""
+
+        def close() -> None:
+            app = machine.app
+            if app is not None:
+                machine.launched = False
+                app.close()
+                self.tell("closed")
+                self.crash(machine)
+
+        self.sim.spawn(machine, close, "closer")
+
+    # Clients
+
+    def _in_some_machine(self, what: str, action: Callable[[Holdfast], object]) -> None:
+        """Have a client's action done in a live process, again in another one if that dies first."""
+        self._clients += 1
+        self.sim.spawn(self.sim.outside, lambda: self._insist(what, action), "client")
+
+    def _insist(self, what: str, action: Callable[[Holdfast], object]) -> None:
+        while True:
+            able = [each for each in self._machines if each.launched and not each.paused and each.app is not None]
+            if able:
+                machine, done = self.chance.choice(able), []
+                self.sim.spawn(machine, lambda machine=machine, done=done: self._try(machine, action, done), what)  # type: ignore[misc]
+                while not done and not machine.dead and not machine.hung:
+                    self.sim.sleep(0.2)
+                if done == [True]:
+                    self._clients -= 1
+                    return
+            self.sim.sleep(0.3)
+
+    def _try(self, machine: Machine, action: Callable[[Holdfast], object], done: list[bool]) -> None:
+        try:
+            if machine.app is not None:
+                action(machine.app)
+            done.append(True)
+        except (StoreUnavailable, WorkflowNotFound):
+            done.append(False)
+        except Exception as error:  # noqa: BLE001 - no error of the engine's may reach a client
+            self.violate(f"a client got {error!r}")
+            done.append(True)
+
+    def _begin(self, workflow_id: str, program: list[Operation], *, is_async: bool, how: dict[str, Any]) -> None:
+        function = simulated_async if is_async else simulated
+
+        def start(app: Holdfast) -> None:
+            handle = app.options(id=workflow_id, **how).start(function, program)
+            if handle.id != workflow_id:
+                self.violate(f"a start of {workflow_id} gave {handle.id}")
+            self._acked.add(workflow_id)
+
+        self._in_some_machine("start", start)
+
+    def _send(self, workflow_id: str, topic: str) -> None:
+        def send(app: Holdfast) -> None:
+            key = f"{workflow_id}!{topic}"
+            drive(messages.send(app.engine, workflow_id, f"client:{topic}", topic, key))
+
+        self._in_some_machine("send", send)
+
+    def _work(self) -> None:
+        """Do what clients do, in the order of their times."""
+        chance, plan = self.chance, self.plan
+        peers = [f"w{number}" for number in range(plan.workflows)]
+        author = Author(chance, peers)
+        acts: list[tuple[float, int, Callable[[], object]]] = []
+        for peer in peers:
+            program = author.program(peer)
+            is_async, at = chance.random() < 0.5, chance.random() * plan.duration * 0.6
+            how: dict[str, Any] = {}
+            if chance.random() < 0.15:
+                how["timeout"] = chance.choice([3.0, 30.0])
+            if plan.poison and peer == "w0":
+                program, is_async, how = [{"kind": "step", "label": "stepPoison", "poison": True}], False, {}
+                self._poisoned.add(peer)
+            self._programs[peer] = program
+            begin = lambda peer=peer, program=program, is_async=is_async, how=how: self._begin(  # noqa: E731
+                peer, program, is_async=is_async, how=how
+            )
+            acts.append((at, len(acts), begin))
+            if chance.random() < 0.3:
+                acts.append((at + chance.choice([0.0, 2.0]), len(acts), begin))
+            if chance.random() < 0.15:
+                acts.append((at + chance.random() * 10, len(acts), lambda peer=peer: self._cancel(peer)))
+        for workflow_id, topic in author.awaited:
+            send = lambda workflow_id=workflow_id, topic=topic: self._send(workflow_id, topic)  # noqa: E731
+            acts.append((chance.random() * plan.duration, len(acts), send))
+        self._clients += 1
+        for at, _, act in sorted(acts, key=lambda act: act[:2]):
+            self.sim.sleep(max(0.0, at + 1 - self.sim.now))
+            act()
+        self._clients -= 1
+
+    def _cancel(self, workflow_id: str) -> None:
+        self._in_some_machine("cancel", lambda app: app.retrieve(workflow_id).cancel())
+
+    # The run
+
+    def run(self) -> None:
+        """Carry the seed out; `violations` says what was broken."""
+        self._machines = [Machine("none", 0.0) for _ in range(self.plan.workers)]
+        for place in range(self.plan.workers):
+            self.sim.spawn(self.sim.outside, lambda place=place: self._supervise(place), "supervisor")  # type: ignore[misc]
+        self.sim.spawn(self.sim.outside, self._work, "clients")
+        self.sim.spawn(self.sim.outside, self._nemesis, "nemesis")
+        try:
+            self.sim.run(lambda: False, until=1 + self.plan.duration)
+            if not self.violations:
+                self._heal()
+                self.sim.run(self._all_ended, until=self.sim.now + PATIENCE)
+            if not self.violations:
+                self._check_the_end()
+        except Stuck as stuck:
+            self.violate(f"I13 {stuck}")
+
+    def _heal(self) -> None:
+        self.tell("healed")
+        self._healed = True
+        self._windows.clear()
+        for machine in self._machines:
+            if machine.paused and not machine.hung:
+                self.sim.resume(machine)
+
+    def _all_ended(self) -> bool:
+        return self._clients == 0 and all(
+            row.status in TERMINAL or (workflow_id in self._poisoned and row.status == "dead")
+            for workflow_id, row in self.model.rows.items()
+        )
+
+    def _check_the_end(self) -> None:
+        Ending(self).check()
+
+    def clean_up(self) -> None:
+        """Drop all tasks, and close what is open."""
+        self.sim.tear_down()
+        for machine in self._everybody:
+            self.crash(machine)
+
+
+class Ending:
+    """What must hold when everything has ended."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._model = world.model
+
+    def check(self) -> None:
+        world, model = self._world, self._model
+        if world._clients:
+            world.violate(f"I13 {world._clients} clients still wait")
+        for workflow_id in world._acked - set(model.rows):
+            world.violate(f"I13 the start of {workflow_id} was acknowledged, and there is no such workflow")
+        for workflow_id, row in model.rows.items():
+            if workflow_id in world._poisoned:
+                if row.status not in {"dead", "cancelled"}:
+                    world.violate(f"I13 {workflow_id} kills its workers, and is {row.status}")
+            elif row.status not in TERMINAL:
+                world.violate(f"I13 {workflow_id} is still {row.status} ({row})")
+            elif row.status == "succeeded":
+                self._check_result(workflow_id)
+            else:
+                self._check_undone(workflow_id)
+        if not world.fired:
+            self._check_exactly_once()
+        self._check_orders()
+
+    def _check_result(self, workflow_id: str) -> None:
+        world, model = self._world, self._model
+        import json
+
+        values = json.loads(json.loads(model.outcomes[workflow_id][1] or "null"))
+        named = model.named[workflow_id]
+        for label, value in values.items():
+            kind = label.rstrip("0123456789")
+            if kind in {"step", "once", "undoable"} and value is not None:
+                entry = named.get(label)
+                if entry is None:
+                    world.violate(f"I5 {workflow_id} ended with {label}={value}, which is not recorded")
+                elif entry.output is not None and json.loads(entry.output) != value:
+                    world.violate(f"I5 {workflow_id} ended with {label}={value}, recorded is {entry.output}")
+            elif kind == "transaction" and value != "Flaky":
+                if model.effects.get((workflow_id, label)) != value:
+                    world.violate(f"I4 {label} of {workflow_id} gave {value}, and did {model.effects.get((workflow_id, label))}")
+            elif kind == "send" and value is None:
+                if not any(text == json.dumps(f"{workflow_id}:{label}") for _, text in model.bodies):
+                    world.violate(f"I6 {label} of {workflow_id} is in no mailbox")
+            elif kind == "stream" and (workflow_id, json.dumps(f"{workflow_id}:{label}")) not in model.items:
+                world.violate(f"I7 {label} of {workflow_id} is in no stream")
+            if (workflow_id, label) in world._undone:
+                world.violate(f"I5 {label} of {workflow_id} was undone, and the workflow succeeded")
+
+    def _check_undone(self, workflow_id: str) -> None:
+        world = self._world
+        for label, entry in self._model.named[workflow_id].items():
+            if label.startswith("undoable") and entry.error is None and entry.kind == "step":
+                if not world._undone[workflow_id, label]:
+                    world.violate(f"I5 {workflow_id} did not succeed, and {label} was not undone")
+
+    def _check_exactly_once(self) -> None:
+        world = self._world
+        for (workflow_id, label), count in world._bodies.items():
+            entry = self._model.named[workflow_id].get(label)
+            attempts = 1 if label.startswith("transaction") else (entry.attempts if entry is not None else count)
+            if count != attempts:
+                world.violate(f"I12 without any fault {label} of {workflow_id} ran {count} times")
+        for workflow_id, row in self._model.rows.items():
+            if row.crashes or self._model.exposure[workflow_id]:
+                world.violate(f"I12 without any fault {workflow_id} was taken over")
+        for key, count in world._undone.items():
+            if count > 1:
+                world.violate(f"I12 without any fault {key} was undone {count} times")
+
+    def _check_orders(self) -> None:
+        """Messages of one program to one mailbox arrive in the order of its sends."""
+        last: dict[tuple[str, str, str], int] = {}
+        for seq in sorted(self._model.messages):
+            target, topic, text, _ = self._model.messages[seq]
+            sender, _, label = text.strip('"').partition(":")
+            if not label.startswith("send") or not self._is_sequential(sender, label):
+                continue
+            number = int(label.removeprefix("send"))
+            if last.get((sender, target, topic), -1) > number:
+                self._world.violate(f"I6 {label} of {sender} overtook a later message to {target}")
+            last[sender, target, topic] = number
+
+    def _is_sequential(self, sender: str, label: str) -> bool:
+        return any(operation["label"] == label for operation in self._world._programs.get(sender, ()))
+
+
+class Alarm(logging.Handler):
+    """Takes errors that the engine logs for what they are: defects."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.world: World | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        world = self.world
+        task = world.sim.current if world is not None else None
+        if world is None or task is None or task.dying or task.process.dead:
+            return
+        if record.exc_info and not isinstance(record.exc_info[1], (greenlet.GreenletExit, asyncio.CancelledError)):
+            world.violate(f"the engine logs {record.getMessage()}: {record.exc_info[1]!r}")
+        elif getattr(record, "action", "") in {"workflow_blocked", "write_refused"}:
+            world.violate(f"the engine logs {record.getMessage()}")
+
+
+def make_ids(world: World) -> Callable[[], Ids]:
+    """Give engines ids and chance of the world's."""
+    return lambda: Ids(new_id=world.new_id, chance=world.chance.random)
+
+
+__all__ = ["FAULTS", "KINDS", "Alarm", "World", "WorkflowCancelled", "make_ids"]
