@@ -33,7 +33,7 @@ from holdfast.store.sqlite.transaction import SqliteTransaction
 from holdfast.store.sqlite.wal import journal_safety
 from holdfast.store.sqlite.worker_lock import FileWorkerLock, MemoryWorkerLock
 from holdfast.store.sqlite.writer import Writer
-from holdfast.store.writes import Committed, Unit
+from holdfast.store.writes import Claim, Committed, Heartbeat, Unit
 
 PATIENCE = 5.0
 """Seconds to wait for others before `StoreUnavailable` tells the engine to warn and to try again."""
@@ -154,7 +154,7 @@ class SqliteStore(QueueReads, ManagementReads, ScheduleReads, OverviewReads):
     def commit(self, units: Sequence[Unit]) -> Committed:
         """Write a batch; see the protocol."""
         self._require_open()
-        with self._writer.transaction() as connection:
+        with self._writer.transaction(is_news=not _is_routine(units)) as connection:
             ledger = Ledger(connection, self._queries, self._clock())
             receipts = write_units(ledger, units)
         return Committed(receipts=receipts, news=frozenset(ledger.news), ready=ledger.ready)
@@ -222,3 +222,8 @@ class SqliteStore(QueueReads, ManagementReads, ScheduleReads, OverviewReads):
     def _count_commits(self, connection: Connection) -> int:
         [(count,)] = connection.execute(self._queries["commits"]).fetchall()
         return int(count)
+
+
+def _is_routine(units: Sequence[Unit]) -> bool:
+    """Tell whether a batch is nothing to wake other processes for: they would claim, too, and so wake one another."""
+    return all(isinstance(write, Claim | Heartbeat) for unit in units for write in unit.writes)

@@ -68,14 +68,14 @@ class Writer:
         return self._connection
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self, *, is_news: bool = True) -> Iterator[Connection]:
         """Open a transaction on the committer's connection and commit it. Raises `StoreUnavailable`."""
         with driver_errors():
             connection = self.connection
             self.begin(connection)
             try:
                 yield connection
-                self.commit(connection)
+                self.commit(connection, is_news=is_news)
             except BaseException as error:
                 self.rollback(connection)
                 if breaks_connection(error):
@@ -99,13 +99,27 @@ class Writer:
             self._end_turn()
             raise
 
-    def commit(self, connection: Connection) -> None:
-        """Commit; checkpoint if it was the committer's turn and the log is long. Raises what the driver raises."""
+    def commit(self, connection: Connection, *, is_news: bool = True) -> None:
+        """Commit; checkpoint if it was the committer's turn and the log is long. Raises what the driver raises.
+
+        What is no news to other processes is not counted, and does not wake them.
+        """
         failpoints.reached("commit.written")
         if self._location.in_memory:
             connection.execute("COMMIT")
             self._end_turn()
             return
+        if is_news:
+            self._commit_counted(connection)
+        else:
+            connection.execute("COMMIT")
+        try:
+            if connection is self._connection:
+                self._checkpoint_if_due(connection)
+        finally:
+            self._end_turn()
+
+    def _commit_counted(self, connection: Connection) -> None:
         [(count,)] = connection.execute(self._count_commit).fetchall()
         # Known before it can be seen, so that the listener never takes it for another process's.
         with self._counting:
@@ -120,11 +134,6 @@ class Writer:
             with self._counting:
                 self._known_commits = min(before, count - 1)
             raise
-        try:
-            if connection is self._connection:
-                self._checkpoint_if_due(connection)
-        finally:
-            self._end_turn()
 
     def rollback(self, connection: Connection) -> None:
         """Roll back whatever is open; never raises."""
