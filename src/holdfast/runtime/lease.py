@@ -90,6 +90,7 @@ class Lease:
 
     def _round(self) -> None:
         engine, config = self._engine, self._engine.config
+        asked_at = engine.clock.monotonic()
         peers = self._write(Heartbeat(worker_id=engine.worker_id, lease_seconds=config.lease))
         if peers is None:
             self._start_anew()
@@ -102,7 +103,7 @@ class Lease:
             engine.cancel_here(engine.store.cancelled_by_others(engine.worker_id))
         for peer in peers:
             if peer.worker_id == engine.worker_id:
-                engine.clock.adopt(peer.heartbeat_at)
+                engine.clock.adopt(peer.heartbeat_at, asked_at=asked_at)
             elif self._is_dead(peer, now):
                 self._take_over(peer)
 

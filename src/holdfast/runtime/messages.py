@@ -170,7 +170,7 @@ def sleep(duration: float) -> Flow[None]:
     if recorded is not None and recorded.output is not None:
         deadline = float(recorded.output)
     else:
-        deadline = execution.engine.clock.now() + duration
+        deadline = execution.engine.clock.latest() + duration
         # Not waited for: the sleep can't be seen from outside, but its end must survive a crash as soon as may be.
         ride_only = Record(checkpoint=execution.checkpoint(operation, output=repr(deadline)))
         execution.submit(ride_only)

@@ -152,7 +152,7 @@ def _new(engine: Engine, call: RemoteCall, options: StartOptions, workflow_id: s
         input_digest=engine.codec.digest(text),
         request_id=engine.ids.new(),
         created_at=now,
-        wake_at=None if wait is None else now + wait,
+        wake_at=None if wait is None else engine.clock.latest() + wait,
         deadline_at=None if options.timeout is None else now + options.timeout,
         traceparent=engine.tracer.traceparent(),
         queue=options.queue,

@@ -287,7 +287,7 @@ def new_workflow(
         owner=engine.worker_id if here else None,
         parent_id=frame.execution.workflow_id if frame is not None else None,
         # One whose deadline comes before its beginning is taken up then, to be cancelled.
-        wake_at=None if wait is None else earliest(now + wait, limits.deadline_at),
+        wake_at=None if wait is None else earliest(engine.clock.latest() + wait, limits.deadline_at),
         deadline_at=limits.deadline_at,
         timeout=limits.timeout,
         traceparent=engine.tracer.traceparent(),

@@ -81,7 +81,7 @@ def timer(execution: Execution, operation: Operation, timeout: float | None) -> 
     recorded = execution.journal.find(place.step_id)
     if recorded is not None and recorded.output is not None:
         return float(recorded.output), None
-    return execution.engine.clock.now() + timeout, place
+    return execution.engine.clock.latest() + timeout, place
 
 
 def _pause(execution: Execution, deadline: float | None, patience_ends: float) -> float:
