@@ -65,6 +65,7 @@ class Simulator:
         self.current: Task | None = None
         self.switches = 0
         self.halted = False
+        self.on_error: Callable[[Task, Exception], None] = lambda _task, _error: None
         self.outside = Process("outside")
         self.order = self.random.choice(["random", "random", "random", "first", "last"])
         self.preempt_every = self.random.choice([0, 0, 60, 15, 4])
@@ -86,6 +87,9 @@ class Simulator:
         def body() -> None:
             try:
                 function()
+            except Exception as error:  # noqa: BLE001 - a thread that ends by an error is a finding, or clutter of the end
+                if not task.dying:
+                    self.on_error(task, error)
             finally:
                 task.finished = True
                 for waiter in task.waiters:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import shutil
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from holdfast.runtime.ids import Ids
 from tests.simulation import programs
-from tests.simulation.database import FaultyConnection, copy_template, make_template, set_watcher
+from tests.simulation.database import FaultyConnection, Watcher, copy_template, make_template, set_watcher
 from tests.simulation.scheduler import set_simulator
 from tests.simulation.standins import installed
 from tests.simulation.world import Alarm, World, make_ids
@@ -74,6 +74,11 @@ class Simulation:
         finally:
             world.clean_up()
             self._alarm.world = self.world = None
+            # What was dropped in the middle of something is finalised now, where it finds nothing to act upon.
+            set_simulator(None)
+            set_watcher(Watcher())
+            del world
+            gc.collect()
         return result
 
 
@@ -90,6 +95,10 @@ def simulating() -> Iterator[Simulation]:
     log.addHandler(alarm)
     was_collecting = gc.isenabled()
     gc.disable()
+    gc.collect()
+    gc.freeze()
+    unraisable = sys.unraisablehook
+    sys.unraisablehook = lambda _: None
     try:
         simulation = Simulation(make_template(folder), alarm)
         extra = {
@@ -103,6 +112,8 @@ def simulating() -> Iterator[Simulation]:
         with installed(extra):
             yield simulation
     finally:
+        sys.unraisablehook = unraisable
+        gc.unfreeze()
         if was_collecting:
             gc.enable()
         log.removeHandler(alarm)
@@ -110,8 +121,3 @@ def simulating() -> Iterator[Simulation]:
         log.propagate = before[1]
         set_simulator(None)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def process_id() -> int:
-    """Name the process, for folders."""
-    return os.getpid()

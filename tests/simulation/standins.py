@@ -147,6 +147,10 @@ class Thread:
             task.waiters.append(_me())
             simulator().block(timeout)
 
+    @property
+    def ident(self) -> int | None:
+        return None if self._task is None else self._task.ident
+
     def is_alive(self) -> bool:
         return self._task is not None and not self._task.finished
 

@@ -94,6 +94,14 @@ class Machine(Process):
         self.launched = False
         self.expected: dict[str, int] = {}
 
+    def is_writing(self) -> bool:
+        """Tell whether it holds the write lock: nobody can go on without a process that hangs with it."""
+        for connection in self.connections:
+            with suppress(sqlite3.ProgrammingError):
+                if connection.in_transaction:
+                    return True
+        return False
+
 
 class World(Watcher):
     """See the module's page."""
@@ -101,6 +109,7 @@ class World(Watcher):
     def __init__(self, seed: int, database: Path, *, faults: frozenset[str] | None = None) -> None:
         self.seed = seed
         self.sim = Simulator(seed)
+        self.sim.on_error = lambda task, error: self.violate(f"the thread {task.name} ended by {error!r}")
         self.chance = self.sim.random
         self.plan = self._make_plan(faults)
         self.violations: list[str] = []
@@ -442,7 +451,7 @@ class World(Watcher):
                 seconds = chance.choice([0.5, 3.0, LEASE * 1.5, LEASE * 3])
                 self.sim.spawn(self.sim.outside, lambda: self._wake_up(machine, seconds), "waker")
             case "hang":
-                if len(alive) > 1 and not any(connection.in_transaction for connection in machine.connections):
+                if len(alive) > 1 and not machine.is_writing():
                     self._fire(scene, machine)
                     machine.hung = True
                     self.sim.pause(machine)
