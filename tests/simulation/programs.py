@@ -250,6 +250,8 @@ class Author:
         self._chance = chance
         self._peers = peers
         self._count = 0
+        self._in_branches = False
+        """Whether what is being written runs beside others, so that nobody knows which of two events comes last."""
         self.awaited: list[tuple[str, str]] = []
         """Messages that somebody outside must send, or their receivers wait for ever: workflow id, topic."""
 
@@ -325,7 +327,9 @@ class Author:
 
     def _gather(self, operation: Operation, me: str, depth: int) -> Operation:
         width = self._chance.randint(2, 3)
+        self._in_branches = True
         operation["programs"] = [self.program("", depth=2, length=self._chance.randint(1, 3)) for _ in range(width)]
+        self._in_branches = False
         return operation
 
     def _send(self, operation: Operation, me: str, depth: int) -> Operation:
@@ -343,7 +347,8 @@ class Author:
 
     def _event(self, operation: Operation, me: str, depth: int) -> Operation:
         self._count += 1
-        operation.update(name=self._chance.choice("xy"), value=self._count)
+        name = operation["label"] if self._in_branches else self._chance.choice("xy")
+        operation.update(name=name, value=self._count)
         return operation
 
     def _get_event(self, operation: Operation, me: str, depth: int) -> Operation:
