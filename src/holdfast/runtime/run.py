@@ -90,7 +90,8 @@ def _stay(execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -
         log.info("workflow %s goes on elsewhere", execution.workflow_id, extra={"action": "workflow_lost"})
     except Released:
         yield from _release(execution)
-    except StoreUnavailable:
+    except (StoreUnavailable, Suspended):
+        # Suspended once more: the application was closed before that could be written.
         _interrupted(execution)
     except Exception as error:  # noqa: BLE001 - a defect here must leave a visible workflow, not a lost one
         yield from _set_aside(execution, _defect(error), repr(error))
