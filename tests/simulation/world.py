@@ -33,7 +33,7 @@ from tests.simulation.programs import Author, Operation, simulated, simulated_as
 from tests.simulation.scheduler import Process, Simulator, Stuck
 from tests.simulation.standins import EPOCH
 
-LEASE, HEARTBEAT = 8.0, 2.0
+LEASE, HEARTBEAT = 7.0, 2.0
 QUEUES = (Queue("narrow", concurrency=2, worker_concurrency=1), Queue("paced", concurrency=3, rate=Rate(2, 3.0)))
 LIMITS = {"narrow": Limits(concurrency=2, worker_concurrency=1), "paced": Limits(concurrency=3, rate=(2, 3.0))}
 PATIENCE = 400.0
@@ -163,7 +163,7 @@ class World(Watcher):
             faults=wanted if only is None else wanted & only,
             workers=chance.choice([1, 2, 2, 3, 3, 4]),
             workflows=chance.randint(2, 6),
-            duration=chance.choice([8.0, 20.0, 40.0]),
+            duration=chance.choice([6.0, 12.0, 25.0]),
             poison=poison,
             config=config,
         )
@@ -583,7 +583,7 @@ class World(Watcher):
         self.sim.spawn(self.sim.outside, self._work, "clients")
         self.sim.spawn(self.sim.outside, self._nemesis, "nemesis")
         try:
-            self.sim.run(lambda: False, until=1 + self.plan.duration)
+            self.sim.run(self._all_ended, until=1 + self.plan.duration)
             if not self.violations:
                 self._heal()
                 self.sim.run(self._all_ended, until=self.sim.now + PATIENCE)
