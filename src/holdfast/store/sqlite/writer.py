@@ -69,13 +69,17 @@ class Writer:
 
     @contextmanager
     def transaction(self, *, is_news: bool = True) -> Iterator[Connection]:
-        """Open a transaction on the committer's connection and commit it. Raises `StoreUnavailable`."""
+        """Open a transaction on the committer's connection and commit it. Raises `StoreUnavailable`.
+
+        One that changes nothing is no news.
+        """
         with driver_errors():
             connection = self.connection
             self.begin(connection)
             try:
+                before = connection.total_changes
                 yield connection
-                self.commit(connection, is_news=is_news)
+                self.commit(connection, is_news=is_news and connection.total_changes != before)
             except BaseException as error:
                 self.rollback(connection)
                 if breaks_connection(error):
