@@ -145,9 +145,9 @@ class Engine:
         with self._lock:
             return list(self._running.values())
 
-    def patience(self) -> float:
-        """Seconds that a workflow waits in memory; none while others wait for a thread."""
-        return 0.0 if self.pool.backlog else self.config.suspend_after
+    def patience(self, *, holds_thread: bool) -> float:
+        """Seconds that a workflow waits in memory; none while others wait for the pool's thread that it holds."""
+        return 0.0 if holds_thread and self.pool.backlog else self.config.suspend_after
 
     def run_in_background(self, execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Run a workflow that nobody waits for in this call: in a thread, or as a task."""

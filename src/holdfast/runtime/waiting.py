@@ -47,7 +47,7 @@ def wait_until_settled(
 ) -> Flow[T]:
     """Wait until `look` settles; with a deadline (database time), at the latest then. Raises `WorkflowCancelled`."""
     engine = execution.engine
-    patience_ends = engine.clock.monotonic() + engine.patience()
+    patience_ends = engine.clock.monotonic() + engine.patience(holds_thread=execution.frees_thread)
     others = [wait.workflow_id for wait in waits if wait.workflow_id != execution.workflow_id]
     with _watching(execution, others):
         while True:
