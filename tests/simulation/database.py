@@ -98,7 +98,7 @@ class Watcher:
     """What a world does about statements and commits."""
 
     def before(self, process: Process, point: str) -> None:
-        """Let others go, fail, or take time. `point`: begin, statement, commit, read."""
+        """Let others go, fail, or take time. `point`: connect, begin, statement, commit, read."""
 
     def after_commit(self, process: Process) -> None:
         """Fail although it went through, or let others go."""
@@ -126,10 +126,11 @@ class FaultyConnection(Connection):
     """The store's connection, each statement of which may be delayed or fail."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
         task = simulator().current
         if task is None:
             raise RuntimeError("only a simulated thread can connect")
+        _Here.watcher.before(task.process, "connect")
+        super().__init__(*args, **kwargs)
         self.process = task.process
         self.notes: list[Note] = []
         self.create_function("simulated_note", -1, self._note)

@@ -217,6 +217,8 @@ class World(Watcher):
         if self._windows:
             self._meet_windows(process, point)
         rates = self.plan.rates
+        if point == "connect":
+            return
         if rates and not self._healed and process.launched:
             self._meet(process, point, rates)
         if point != "statement":

@@ -1,0 +1,20 @@
+"""Tables: which fault met which primitive how often."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tests.simulation.world import FAULTS, KINDS
+
+
+def cells_table(cells: Counter[tuple[str, str]]) -> str:
+    """Write, for each fault and each kind of operation, how often the one befell a process that was in the other."""
+    lines = ["fault            " + " ".join(f"{kind[:6]:>6}" for kind in KINDS)]
+    for fault in FAULTS:
+        lines.append(f"{fault:16} " + " ".join(f"{cells[fault, kind]:6}" for kind in KINDS))
+    return "\n".join(lines)
+
+
+def met(cells: Counter[tuple[str, str]]) -> bool:
+    """Tell whether each fault met each kind of operation."""
+    return all(cells[fault, kind] for fault in FAULTS for kind in KINDS)
