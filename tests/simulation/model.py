@@ -75,6 +75,8 @@ class Model:
     def __init__(self, violate: Callable[[str], None], queues: dict[str, Limits]) -> None:
         self._violate = violate
         self._queues = queues
+        self.slack = 0.001
+        """Seconds by which a commit may be later than the time that it records."""
         self.rows: dict[str, Row] = {}
         self.parents: dict[str, str | None] = {}
         self.deadlines: dict[str, float | None] = {}
@@ -170,7 +172,7 @@ class Model:
     def _check_rate(self, queue: str, now: float) -> None:
         rate = self._queues[queue].rate
         if rate is not None:
-            count = sum(at > now - rate[1] + 1e-9 for at in self.starts[queue])
+            count = sum(at > now - rate[1] + self.slack for at in self.starts[queue])
             if count > rate[0]:
                 self._violate(f"I8 queue {queue} started {count} within {rate[1]} s; its rate is {rate[0]}")
 

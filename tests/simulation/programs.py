@@ -27,6 +27,9 @@ class Ledger(Protocol):
     def enters(self, workflow: str, operation: Operation) -> None:
         """The code has come to an operation."""
 
+    def exits(self, operation: Operation) -> None:
+        """It is left, with a value or because the workflow leaves memory."""
+
     def leaves(self, workflow: str, operation: Operation, value: object) -> None:
         """The operation has given its value."""
 
@@ -144,6 +147,8 @@ def _carry_out(program: list[Operation]) -> dict[str, Any]:
             value = _do(operation, me, before)
         except EXPECTED as error:
             value = f"{type(error).__name__}"
+        finally:
+            ledger.exits(operation)
         ledger.leaves(me, operation, value)
         values.update(value if operation["kind"] == "gather" else {operation["label"]: value})
         before.append(operation["label"])
@@ -162,6 +167,8 @@ async def _acarry_out(program: list[Operation]) -> dict[str, Any]:
             value = await _ado(operation, me, before)
         except EXPECTED as error:
             value = f"{type(error).__name__}"
+        finally:
+            ledger.exits(operation)
         ledger.leaves(me, operation, value)
         values.update(value if operation["kind"] == "gather" else {operation["label"]: value})
         before.append(operation["label"])

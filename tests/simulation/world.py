@@ -118,6 +118,8 @@ class World(Watcher):
         self.fired: Counter[str] = Counter()
         self.cells: Counter[tuple[str, str]] = Counter()
         self.model = Model(self.violate, LIMITS)
+        if "slow" in self.plan.faults:
+            self.model.slack = 1.5
         self.commits = 0
         self._database = database
         self._machines: list[Machine] = []
@@ -318,9 +320,12 @@ class World(Watcher):
         self._first_seen.setdefault((workflow, operation["label"]), self.database_now())
         self._kinds[workflow, operation["label"]] = operation
 
+    def exits(self, operation: Operation) -> None:
+        task = self.sim.current
+        if task is not None and isinstance(task.process, Machine):
+            task.process.active[operation["kind"]] -= 1
+
     def leaves(self, workflow: str, operation: Operation, value: object) -> None:
-        machine = self._here()
-        machine.active[operation["kind"]] -= 1
         seconds = operation.get("seconds") if operation["kind"] == "sleep" else operation.get("timeout")
         if seconds and value is None and not self.violations and operation["kind"] in {"sleep", "recv", "get_event"}:
             early = self._first_seen[workflow, operation["label"]] + seconds - self.database_now()
