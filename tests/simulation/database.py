@@ -228,7 +228,7 @@ class CommitListener:
         here = simulator()
         while True:
             self._heard.wait()
-            here.sleep(0.02 * here.random.random())
+            here.sleep(0.15 * here.random.random())
             self._heard.clear()
             if self._stopping:
                 return

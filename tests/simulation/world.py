@@ -163,9 +163,9 @@ class World(Watcher):
         )
         plan = Plan(
             faults=wanted if only is None else wanted & only,
-            workers=chance.choice([1, 2, 2, 3, 3, 4]),
-            workflows=chance.randint(2, 6),
-            duration=chance.choice([6.0, 12.0, 25.0]),
+            workers=chance.choice([1, 2, 2, 2, 3]),
+            workflows=chance.randint(2, 5),
+            duration=chance.choice([6.0, 10.0, 20.0]),
             poison=poison,
             config=config,
         )

@@ -1,0 +1,59 @@
+"""A sample of what `make simulate` and `make mutants` run at length."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import ROOT
+from tests.simulation.bugs import BUGS, Bug
+from tests.simulation.planting import apply, plant
+
+SEEDS = 150
+QUICK = ("body-before-barrier", "message-popped-without-record", "no-epoch-bump-on-take-over", "claim-ignores-limits")
+
+
+def simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
+    # Processes of their own: what a seed gives must not depend on which tests ran before.
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+    command = [sys.executable, "-m", "tests.simulation", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_no_rule_is_broken_under_any_of_some_hundred_seeds() -> None:
+    ran = simulate("--seeds", str(SEEDS))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert f"{SEEDS} seeds, 0 failed" in ran.stdout
+
+
+def test_a_seed_gives_the_same_trace_in_another_process() -> None:
+    first, second = simulate("--seed", "23"), simulate("--seed", "23")
+    assert "FAULT" in first.stdout
+    assert first.stdout == second.stdout
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_each_planted_bug_applies_to_the_source_as_it_is(bug: Bug, tmp_path: Path) -> None:
+    for patch in bug.patches:
+        target = tmp_path / patch.file
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes((ROOT / "src" / "holdfast" / patch.file).read_bytes())
+        apply(patch, tmp_path)
+
+
+def test_at_least_forty_bugs_are_planted_in_the_runtime_and_in_sql() -> None:
+    names = [bug.name for bug in BUGS]
+    assert len(names) == len(set(names)) >= 40
+    assert {".py", ".sql"} == {Path(patch.file).suffix for bug in BUGS for patch in bug.patches}
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_planted_bugs_are_noticed(name: str) -> None:
+    [bug] = [bug for bug in BUGS if bug.name == name]
+    verdict = plant(bug, seeds=40)
+    assert verdict.seed is not None, verdict.rule
