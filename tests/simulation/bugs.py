@@ -4,6 +4,7 @@ A patch names a file of `src/holdfast`, text that stands in it exactly once, and
 line of defence would hide are planted together with a breach in that one.
 """
 
+# ruff: noqa: E501, Q003 - a patch holds lines as they stand in the source
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -148,9 +148,9 @@ class Model:
             self._violate(f"I9 {workflow_id} was {old.status} and became {new.status}")
         if new.status == "running" and (old.status != "running" or new.owner != old.owner):
             self._claimed(commit, workflow_id, old, new)
-        if old.status == "running" and new.status != "running" and new.epoch == old.epoch:
-            if old.owner not in commit.owners:
-                self._violate(f"I1 {workflow_id} was taken from {old.owner} without raising its epoch")
+        is_left = old.status == "running" and new.status != "running" and new.epoch == old.epoch
+        if is_left and old.owner not in commit.owners:
+            self._violate(f"I1 {workflow_id} was taken from {old.owner} without raising its epoch")
         if (new.owner is not None) != (new.status == "running"):
             self._violate(f"I2 {workflow_id} is {new.status} with the owner {new.owner}")
         if new.crashes > old.crashes and new.crashes > self.exposure[workflow_id]:
@@ -225,7 +225,7 @@ class Model:
     # Messages, streams, events
 
     def _message_sent(self, commit: Commit, row: Sequence[Any]) -> None:
-        seq, workflow_id, message_id, topic, body, _, consumed_by = row
+        seq, workflow_id, _, topic, body, _, consumed_by = row
         if (workflow_id, body) in self.bodies:
             self._violate(f"I6 {body} was sent to {workflow_id} twice")
         self.bodies.add((workflow_id, body))

@@ -175,7 +175,7 @@ async def _acarry_out(program: list[Operation]) -> dict[str, Any]:
     return values
 
 
-def _do(operation: Operation, me: str, before: list[str]) -> Any:
+def _do(operation: Operation, me: str, before: list[str]) -> Any:  # noqa: C901, PLR0911 - one line for each kind
     match operation["kind"]:
         case "step" | "once" | "undoable":
             return run_step(_step_options(operation), _body, operation, list(before))
@@ -209,7 +209,7 @@ def _start(operation: Operation) -> Any:
     return options(**operation.get("options", {})).start(_function(operation), operation["program"])
 
 
-async def _ado(operation: Operation, me: str, before: list[str]) -> Any:
+async def _ado(operation: Operation, me: str, before: list[str]) -> Any:  # noqa: C901, PLR0911, PLR0912 - as above
     match operation["kind"]:
         case "step" | "once":
             if operation.get("blocking"):
@@ -360,7 +360,9 @@ class Author:
 
     def _get_event(self, operation: Operation, me: str, depth: int) -> Operation:
         operation.update(
-            of=self._chance.choice(self._peers), name=self._chance.choice("xy"), timeout=self._chance.choice([0, 1, 6.0])
+            of=self._chance.choice(self._peers),
+            name=self._chance.choice("xy"),
+            timeout=self._chance.choice([0, 1, 6.0]),
         )
         return operation
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.simulation.world import FAULTS, KINDS
+from tests.simulation.plan import FAULTS, KINDS
 
 
 def cells_table(cells: Counter[tuple[str, str]]) -> str:
     """Write, for each fault and each kind of operation, how often the one befell a process that was in the other."""
     lines = ["fault            " + " ".join(f"{kind[:6]:>6}" for kind in KINDS)]
-    for fault in FAULTS:
-        lines.append(f"{fault:16} " + " ".join(f"{cells[fault, kind]:6}" for kind in KINDS))
+    lines += [f"{fault:16} " + " ".join(f"{cells[fault, kind]:6}" for kind in KINDS) for fault in FAULTS]
     return "\n".join(lines)
 
 

@@ -34,7 +34,19 @@ class Process:
 class Task:
     """One simulated thread."""
 
-    __slots__ = ("blocked", "dying", "finished", "greenlet", "ident", "loop", "name", "process", "token", "waiters", "woken")
+    __slots__ = (
+        "blocked",
+        "dying",
+        "finished",
+        "greenlet",
+        "ident",
+        "loop",
+        "name",
+        "process",
+        "token",
+        "waiters",
+        "woken",
+    )
 
     def __init__(self, process: Process, name: str, ident: int) -> None:
         self.process = process

@@ -287,7 +287,7 @@ THREADING = SimpleNamespace(
     Thread=Thread,
     Timer=Timer,
     get_ident=_get_ident,
-    current_thread=lambda: _me(),
+    current_thread=_me,
 )
 QUEUE = SimpleNamespace(SimpleQueue=SimpleQueue, Empty=queue.Empty)
 TIME = SimpleNamespace(

@@ -13,13 +13,12 @@ import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import greenlet
 
-from holdfast import Config, Holdfast, Queue, Rate, WorkflowCancelled
+from holdfast import Holdfast
 from holdfast.api import launched
 from holdfast.errors import StoreUnavailable, WorkflowNotFound
 from holdfast.runtime import messages
@@ -28,24 +27,14 @@ from holdfast.runtime.ids import Ids
 from holdfast.runtime.tracing import NoTracer
 from holdfast.store.writes import Committed, Unit
 from tests.simulation.database import FaultyConnection, Note, SimulatedStore, Watcher
-from tests.simulation.model import TERMINAL, Limits, Model
+from tests.simulation.ending import Ending
+from tests.simulation.model import TERMINAL, Model
+from tests.simulation.plan import LEASE, LIMITS, PATIENCE, QUEUES, SCENES, make_plan
 from tests.simulation.programs import Author, Operation, simulated, simulated_async
 from tests.simulation.scheduler import Process, Simulator, Stuck
 from tests.simulation.standins import EPOCH
 
-LEASE, HEARTBEAT = 7.0, 2.0
-QUEUES = (Queue("narrow", concurrency=2, worker_concurrency=1), Queue("paced", concurrency=3, rate=Rate(2, 3.0)))
-LIMITS = {"narrow": Limits(concurrency=2, worker_concurrency=1), "paced": Limits(concurrency=3, rate=(2, 3.0))}
-PATIENCE = 400.0
-"""Seconds within which all workflows must have ended once everything is healed."""
-
-STATEMENT_FAULTS = ("lost reply", "failed commit", "broken read", "broken statement", "locked", "slow", "dies at commit")
-SCENES = ("crash", "pause", "hang", "cut off", "read-only", "disk full", "clock jump", "restart")
-FAULTS = (*STATEMENT_FAULTS, *SCENES)
-KINDS = (
-    "step", "once", "undoable", "transaction", "send", "recv", "event", "get_event", "stream", "sleep", "child", "call",
-    "start", "gather",
-)  # fmt: skip
+RIDES = 0.5
 
 _ERRORS = {
     "broken read": ("disk I/O error", sqlite3.SQLITE_IOERR),
@@ -66,19 +55,6 @@ def _error(kind: str) -> sqlite3.OperationalError:
     return error
 
 
-@dataclass(kw_only=True)
-class Plan:
-    """What a seed has decided before it begins."""
-
-    faults: frozenset[str]
-    workers: int
-    workflows: int
-    duration: float
-    poison: bool
-    config: Config
-    rates: dict[str, float] = field(default_factory=dict)
-
-
 class Machine(Process):
     """A worker's process: one incarnation of a program that uses Holdfast."""
 
@@ -90,6 +66,7 @@ class Machine(Process):
         self.minted: set[str] = set()
         self.active: Counter[str] = Counter()
         """The kinds of operations that its workflows are in."""
+        self.left_at: dict[str, float] = {}
         self.hung = False
         self.launched = False
         self.expected: dict[str, int] = {}
@@ -111,7 +88,7 @@ class World(Watcher):
         self.sim = Simulator(seed)
         self.sim.on_error = lambda task, error: self.violate(f"the thread {task.name} ended by {error!r}")
         self.chance = self.sim.random
-        self.plan = self._make_plan(faults)
+        self.plan = make_plan(self.chance, faults)
         self.violations: list[str] = []
         self.trace: deque[str] = deque(maxlen=80)
         self.digest = 0
@@ -129,51 +106,17 @@ class World(Watcher):
         self._jumped = 0.0
         self._minted = 0
         self._healed = False
-        self._clients = 0
-        self._acked: set[str] = set()
-        self._bodies: Counter[tuple[str, str]] = Counter()
+        self.clients = 0
+        self.acked: set[str] = set()
+        self.bodies: Counter[tuple[str, str]] = Counter()
         self._keys: dict[tuple[str, str], str] = {}
         self._all_keys: dict[str, tuple[str, str]] = {}
-        self._undone: Counter[tuple[str, str]] = Counter()
+        self.undone_steps: Counter[tuple[str, str]] = Counter()
         self._first_seen: dict[tuple[str, str], float] = {}
-        self._kinds: dict[tuple[str, str], Operation] = {}
+        self.operations: dict[tuple[str, str], Operation] = {}
         self._heartbeats: dict[str, float] = {}
-        self._poisoned: set[str] = set()
-        self._programs: dict[str, list[Operation]] = {}
-        self._operations: dict[str, Operation] = {}
-
-    # The plan
-
-    def _make_plan(self, only: frozenset[str] | None) -> Plan:
-        chance = self.chance
-        quiet = chance.random() < 0.12
-        wanted = frozenset() if quiet else frozenset(fault for fault in FAULTS if chance.random() < 0.4)
-        poison = not quiet and chance.random() < 0.08
-        if poison:
-            wanted -= {"crash", "pause", "hang", "dies at commit", "cut off"}
-        config = Config(
-            suspend_after=chance.choice([0.05, 0.5, 3.0]),
-            max_threads=chance.choice([3, 32]),
-            max_running=chance.choice([4, 10_000, 10_000]),
-            lease=LEASE,
-            heartbeat=HEARTBEAT,
-            poll=chance.choice([5.0, 3600.0, 3600.0]),
-            crash_limit=3 if poison else 60,
-            shutdown_timeout=3.0,
-        )
-        plan = Plan(
-            faults=wanted if only is None else wanted & only,
-            workers=chance.choice([1, 2, 2, 2, 3]),
-            workflows=chance.randint(2, 5),
-            duration=chance.choice([6.0, 10.0, 20.0]),
-            poison=poison,
-            config=config,
-        )
-        for fault in STATEMENT_FAULTS:
-            rate = chance.choice([0.003, 0.01, 0.03])
-            if fault in plan.faults:
-                plan.rates[fault] = rate / 5 if fault in {"broken statement", "dies at commit"} else rate
-        return plan
+        self.poisoned: set[str] = set()
+        self.programs: dict[str, list[Operation]] = {}
 
     # What is told
 
@@ -196,7 +139,8 @@ class World(Watcher):
         machines = self._machines if machine is None else [machine]
         for each in machines:
             for kind, count in each.active.items():
-                if count > 0:
+                # What an operation has written rides along for a while after the code has left it.
+                if count > 0 or self.sim.now - each.left_at.get(kind, -1.0) < RIDES:
                     self.cells[fault, kind] += 1
         self.tell(f"FAULT {fault} {'' if machine is None else machine.name}")
 
@@ -245,8 +189,11 @@ class World(Watcher):
             self._fire("slow", process)
             self.sim.sleep(draw() * 0.5)
         for fault, at in (
-            ("locked", "begin"), ("broken read", "read"), ("broken statement", "statement"), ("failed commit", "commit"),
-        ):  # fmt: skip
+            ("locked", "begin"),
+            ("broken read", "read"),
+            ("broken statement", "statement"),
+            ("failed commit", "commit"),
+        ):
             if at == point and fault in rates and draw() < rates[fault]:
                 self._fire(fault, process)
                 raise _error(fault)
@@ -318,12 +265,13 @@ class World(Watcher):
         machine = self._here()
         machine.active[operation["kind"]] += 1
         self._first_seen.setdefault((workflow, operation["label"]), self.database_now())
-        self._kinds[workflow, operation["label"]] = operation
+        self.operations[workflow, operation["label"]] = operation
 
     def exits(self, operation: Operation) -> None:
         task = self.sim.current
         if task is not None and isinstance(task.process, Machine):
             task.process.active[operation["kind"]] -= 1
+            task.process.left_at[operation["kind"]] = self.sim.now
 
     def leaves(self, workflow: str, operation: Operation, value: object) -> None:
         seconds = operation.get("seconds") if operation["kind"] == "sleep" else operation.get("timeout")
@@ -335,7 +283,7 @@ class World(Watcher):
 
     def body(self, workflow: str, label: str, key: str, before: tuple[str, ...]) -> str:
         machine = self._here()
-        self._bodies[workflow, label] += 1
+        self.bodies[workflow, label] += 1
         self.tell(f"body {label} of {workflow}")
         known = self._keys.setdefault((workflow, label), key)
         if known != key:
@@ -345,9 +293,9 @@ class World(Watcher):
         row = self.model.rows.get(workflow)
         if row is not None and row.status == "running" and row.owner in machine.minted:
             self._check_body(machine, workflow, label, before)
-        if label.startswith("once") and self._bodies[workflow, label] > 1:
+        if label.startswith("once") and self.bodies[workflow, label] > 1:
             self.violate(f"I15 the at-most-once step {label} of {workflow} runs again")
-        return f"{label}@{self._bodies[workflow, label]}@{machine.name}"
+        return f"{label}@{self.bodies[workflow, label]}@{machine.name}"
 
     def _check_body(self, machine: Machine, workflow: str, label: str, before: tuple[str, ...]) -> None:
         named = self.model.named[workflow]
@@ -360,7 +308,7 @@ class World(Watcher):
             self.violate(f"I15 the body of {label} of {workflow} runs before its intent is durable")
 
     def undone(self, workflow: str, label: str) -> None:
-        self._undone[workflow, label] += 1
+        self.undone_steps[workflow, label] += 1
         entry = self.model.named[workflow].get(label)
         if entry is None or entry.error is not None:
             self.violate(f"I5 {label} of {workflow} is undone, and was never done")
@@ -499,7 +447,7 @@ class World(Watcher):
 
     def _in_some_machine(self, what: str, action: Callable[[Holdfast], object]) -> None:
         """Have a client's action done in a live process, again in another one if that dies first."""
-        self._clients += 1
+        self.clients += 1
         self.sim.spawn(self.sim.outside, lambda: self._insist(what, action), "client")
 
     def _insist(self, what: str, action: Callable[[Holdfast], object]) -> None:
@@ -511,7 +459,7 @@ class World(Watcher):
                 while not done and not machine.dead and not machine.hung:
                     self.sim.sleep(0.2)
                 if done == [True]:
-                    self._clients -= 1
+                    self.clients -= 1
                     return
             self.sim.sleep(0.3)
 
@@ -533,7 +481,7 @@ class World(Watcher):
             handle = app.options(id=workflow_id, **how).start(function, program)
             if handle.id != workflow_id:
                 self.violate(f"a start of {workflow_id} gave {handle.id}")
-            self._acked.add(workflow_id)
+            self.acked.add(workflow_id)
 
         self._in_some_machine("start", start)
 
@@ -558,8 +506,8 @@ class World(Watcher):
                 how["timeout"] = chance.choice([3.0, 30.0])
             if plan.poison and peer == "w0":
                 program, is_async, how = [{"kind": "step", "label": "stepPoison", "poison": True}], False, {}
-                self._poisoned.add(peer)
-            self._programs[peer] = program
+                self.poisoned.add(peer)
+            self.programs[peer] = program
             begin = lambda peer=peer, program=program, is_async=is_async, how=how: self._begin(  # noqa: E731
                 peer, program, is_async=is_async, how=how
             )
@@ -571,11 +519,11 @@ class World(Watcher):
         for workflow_id, topic in author.awaited:
             send = lambda workflow_id=workflow_id, topic=topic: self._send(workflow_id, topic)  # noqa: E731
             acts.append((chance.random() * plan.duration, len(acts), send))
-        self._clients += 1
+        self.clients += 1
         for at, _, act in sorted(acts, key=lambda act: act[:2]):
             self.sim.sleep(max(0.0, at + 1 - self.sim.now))
             act()
-        self._clients -= 1
+        self.clients -= 1
 
     def _cancel(self, workflow_id: str) -> None:
         self._in_some_machine("cancel", lambda app: app.retrieve(workflow_id).cancel())
@@ -608,8 +556,8 @@ class World(Watcher):
                 self.sim.resume(machine)
 
     def _all_ended(self) -> bool:
-        return self._clients == 0 and all(
-            row.status in TERMINAL or (workflow_id in self._poisoned and row.status == "dead")
+        return self.clients == 0 and all(
+            row.status in TERMINAL or (workflow_id in self.poisoned and row.status == "dead")
             for workflow_id, row in self.model.rows.items()
         )
 
@@ -621,96 +569,6 @@ class World(Watcher):
         self.sim.tear_down()
         for machine in self._everybody:
             self.crash(machine)
-
-
-class Ending:
-    """What must hold when everything has ended."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._model = world.model
-
-    def check(self) -> None:
-        world, model = self._world, self._model
-        if world._clients:
-            world.violate(f"I13 {world._clients} clients still wait")
-        for workflow_id in world._acked - set(model.rows):
-            world.violate(f"I13 the start of {workflow_id} was acknowledged, and there is no such workflow")
-        for workflow_id, row in model.rows.items():
-            if workflow_id in world._poisoned:
-                if row.status not in {"dead", "cancelled"}:
-                    world.violate(f"I13 {workflow_id} kills its workers, and is {row.status}")
-            elif row.status not in TERMINAL:
-                world.violate(f"I13 {workflow_id} is still {row.status} ({row})")
-            elif row.status == "succeeded":
-                self._check_result(workflow_id)
-            else:
-                self._check_undone(workflow_id)
-        if not world.fired:
-            self._check_exactly_once()
-        self._check_orders()
-
-    def _check_result(self, workflow_id: str) -> None:
-        world, model = self._world, self._model
-        import json
-
-        values = json.loads(json.loads(model.outcomes[workflow_id][1] or "null"))
-        named = model.named[workflow_id]
-        for label, value in values.items():
-            kind = label.rstrip("0123456789")
-            if kind in {"step", "once", "undoable"} and value is not None:
-                entry = named.get(label)
-                if entry is None:
-                    world.violate(f"I5 {workflow_id} ended with {label}={value}, which is not recorded")
-                elif entry.output is not None and json.loads(entry.output) != value:
-                    world.violate(f"I5 {workflow_id} ended with {label}={value}, recorded is {entry.output}")
-            elif kind == "transaction" and value != "Flaky":
-                if model.effects.get((workflow_id, label)) != value:
-                    world.violate(f"I4 {label} of {workflow_id} gave {value}, and did {model.effects.get((workflow_id, label))}")
-            elif kind == "send" and value is None:
-                if not any(text == json.dumps(f"{workflow_id}:{label}") for _, text in model.bodies):
-                    world.violate(f"I6 {label} of {workflow_id} is in no mailbox")
-            elif kind == "stream" and (workflow_id, json.dumps(f"{workflow_id}:{label}")) not in model.items:
-                world.violate(f"I7 {label} of {workflow_id} is in no stream")
-            if (workflow_id, label) in world._undone:
-                world.violate(f"I5 {label} of {workflow_id} was undone, and the workflow succeeded")
-
-    def _check_undone(self, workflow_id: str) -> None:
-        world = self._world
-        for label, entry in self._model.named[workflow_id].items():
-            if label.startswith("undoable") and entry.error is None and entry.kind == "step":
-                if not world._undone[workflow_id, label]:
-                    world.violate(f"I5 {workflow_id} did not succeed, and {label} was not undone")
-
-    def _check_exactly_once(self) -> None:
-        world = self._world
-        for (workflow_id, label), count in world._bodies.items():
-            entry = self._model.named[workflow_id].get(label)
-            attempts = 1 if label.startswith("transaction") else (entry.attempts if entry is not None else count)
-            if count != attempts:
-                world.violate(f"I12 without any fault {label} of {workflow_id} ran {count} times")
-        for workflow_id, row in self._model.rows.items():
-            if row.crashes or self._model.exposure[workflow_id]:
-                world.violate(f"I12 without any fault {workflow_id} was taken over")
-        for key, count in world._undone.items():
-            if count > 1:
-                world.violate(f"I12 without any fault {key} was undone {count} times")
-
-    def _check_orders(self) -> None:
-        """Messages of one program to one mailbox arrive in the order of its sends."""
-        last: dict[tuple[str, str, str], int] = {}
-        for seq in sorted(self._model.messages):
-            target, topic, text, _ = self._model.messages[seq]
-            sender, _, label = text.strip('"').partition(":")
-            if not label.startswith("send") or not self._is_sequential(sender, label):
-                continue
-            number = int(label.removeprefix("send"))
-            if last.get((sender, target, topic), -1) > number:
-                self._world.violate(f"I6 {label} of {sender} overtook a later message to {target}")
-            last[sender, target, topic] = number
-
-    def _is_sequential(self, sender: str, label: str) -> bool:
-        return any(operation["label"] == label for operation in self._world._programs.get(sender, ()))
 
 
 class Alarm(logging.Handler):
@@ -734,6 +592,3 @@ class Alarm(logging.Handler):
 def make_ids(world: World) -> Callable[[], Ids]:
     """Give engines ids and chance of the world's."""
     return lambda: Ids(new_id=world.new_id, chance=world.chance.random)
-
-
-__all__ = ["FAULTS", "KINDS", "Alarm", "World", "WorkflowCancelled", "make_ids"]

@@ -1,0 +1,117 @@
+"""What must hold when everything has been healed and has ended."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tests.simulation.model import TERMINAL
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+class Ending:
+    """Holds what is durable against what was done."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._model = world.model
+
+    def check(self) -> None:
+        world, model = self._world, self._model
+        if world.clients:
+            world.violate(f"I13 {world.clients} clients still wait")
+        for workflow_id in world.acked - set(model.rows):
+            world.violate(f"I13 the start of {workflow_id} was acknowledged, and there is no such workflow")
+        for workflow_id, row in model.rows.items():
+            if workflow_id in world.poisoned:
+                if row.status not in {"dead", "cancelled"}:
+                    world.violate(f"I13 {workflow_id} kills its workers, and is {row.status}")
+            elif row.status not in TERMINAL:
+                world.violate(f"I13 {workflow_id} is still {row.status} ({row})")
+            elif row.status == "succeeded":
+                self._check_result(workflow_id)
+            else:
+                self._check_undone(workflow_id)
+        if not world.fired:
+            self._check_exactly_once()
+        self._check_attempts()
+        self._check_orders()
+
+    def _check_result(self, workflow_id: str) -> None:
+        world, model = self._world, self._model
+        values = json.loads(json.loads(model.outcomes[workflow_id][1] or "null"))
+        for label, value in values.items():
+            kind = label.rstrip("0123456789")
+            if kind in {"step", "once", "undoable"} and value is not None:
+                self._check_recorded(workflow_id, label, value)
+            elif kind in {"transaction", "send", "stream"} and value != "Flaky":
+                self._check_done(workflow_id, label, kind, value)
+            if (workflow_id, label) in world.undone_steps:
+                world.violate(f"I5 {label} of {workflow_id} was undone, and the workflow succeeded")
+
+    def _check_recorded(self, workflow_id: str, label: str, value: object) -> None:
+        entry = self._model.named[workflow_id].get(label)
+        if entry is None:
+            self._world.violate(f"I5 {workflow_id} ended with {label}={value}, which is not recorded")
+        elif entry.output is not None and json.loads(entry.output) != value:
+            self._world.violate(f"I5 {workflow_id} ended with {label}={value}, recorded is {entry.output}")
+
+    def _check_done(self, workflow_id: str, label: str, kind: str, value: object) -> None:
+        world, model = self._world, self._model
+        text = json.dumps(f"{workflow_id}:{label}")
+        effect = model.effects.get((workflow_id, label))
+        if kind == "transaction" and effect != value:
+            world.violate(f"I4 {label} of {workflow_id} gave {value}, and did {effect}")
+        elif kind == "send" and value is None and not any(body == text for _, body in model.bodies):
+            world.violate(f"I6 {label} of {workflow_id} is in no mailbox")
+        elif kind == "stream" and (workflow_id, text) not in model.items:
+            world.violate(f"I7 {label} of {workflow_id} is in no stream")
+
+    def _check_undone(self, workflow_id: str) -> None:
+        world = self._world
+        for label, entry in self._model.named[workflow_id].items():
+            done = label.startswith("undoable") and entry.error is None and entry.kind == "step"
+            if done and not world.undone_steps[workflow_id, label]:
+                world.violate(f"I5 {workflow_id} did not succeed, and {label} was not undone")
+
+    def _check_exactly_once(self) -> None:
+        world = self._world
+        for (workflow_id, label), count in world.bodies.items():
+            entry = self._model.named[workflow_id].get(label)
+            attempts = 1 if label.startswith("transaction") else (entry.attempts if entry is not None else count)
+            if count != attempts:
+                world.violate(f"I12 without any fault {label} of {workflow_id} ran {count} times")
+        for workflow_id, row in self._model.rows.items():
+            if row.crashes or self._model.exposure[workflow_id]:
+                world.violate(f"I12 without any fault {workflow_id} was taken over")
+        for key, count in world.undone_steps.items():
+            if count > 1:
+                world.violate(f"I12 without any fault {key} was undone {count} times")
+
+    def _check_attempts(self) -> None:
+        """A step is tried as often as its policy says, counted anew where its worker died."""
+        world = self._world
+        for (workflow_id, label), operation in world.operations.items():
+            entry = self._model.named[workflow_id].get(label)
+            if operation["kind"] == "step" and entry is not None:
+                attempts = min(operation["fails"], operation["retries"]) + 1
+                if entry.attempts != attempts or (entry.error is None) != (operation["fails"] < attempts):
+                    world.violate(f"I5 {label} of {workflow_id} ended as {entry} after {attempts} attempts")
+
+    def _check_orders(self) -> None:
+        """Messages of one program to one mailbox arrive in the order of its sends."""
+        last: dict[tuple[str, str, str], int] = {}
+        for seq in sorted(self._model.messages):
+            target, topic, text, _ = self._model.messages[seq]
+            sender, _, label = text.strip('"').partition(":")
+            if not label.startswith("send") or not self._is_sequential(sender, label):
+                continue
+            number = int(label.removeprefix("send"))
+            if last.get((sender, target, topic), -1) > number:
+                self._world.violate(f"I6 {label} of {sender} overtook a later message to {target}")
+            last[sender, target, topic] = number
+
+    def _is_sequential(self, sender: str, label: str) -> bool:
+        return any(operation["label"] == label for operation in self._world.programs.get(sender, ()))
