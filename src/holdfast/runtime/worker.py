@@ -14,6 +14,8 @@ from holdfast.store.writes import Claim, Receipt, Unit
 log = logging.getLogger("holdfast.worker")
 
 CLAIM_LIMIT = 200
+AFTER_FAILURE = 1.0
+"""Seconds until the next look after one that the database did not answer."""
 CLOCK_DOUBT = 0.05
 """Seconds by which this process's idea of the database's clock may be off."""
 CLOCK_LAG = 5.0
@@ -57,15 +59,19 @@ class Worker:
                     self._look_ahead(since)
             except StoreUnavailable as error:
                 log.warning("waiting for the database: %s", error, extra={"action": "store_unavailable"})
-                more = False
+                more, knows_when = False, False
             except Exception:
                 log.exception("claiming failed; trying again", extra={"action": "claim_failed"})
-                more = False
+                more, knows_when = False, False
+            else:
+                knows_when = True
             if not more:
-                self._engine.hub.work.wait(self._pause())
+                self._engine.hub.work.wait(self._pause(knows_when=knows_when))
 
-    def _pause(self) -> float:
+    def _pause(self, *, knows_when: bool) -> float:
         config, now = self._engine.config, self._engine.clock.now()
+        if not knows_when:
+            return min(config.poll, AFTER_FAILURE)
         if self._next_due is None:
             return config.poll
         return min(config.poll, max(self._next_due - now, 0.005))
