@@ -72,6 +72,8 @@ class Execution:
         self._occurrences: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._pending: list[Write] = []
         self._last_ticket: Ticket | None = None
+        self._creation: Ticket | None = None
+        """Somebody else's unit that was to create the workflow, as long as nobody has looked whether it did."""
         self._seq = journal.last_seq
         self.crashes = crashes
         """How often it took its worker down before this stay, as far as is known."""
@@ -357,8 +359,8 @@ class Execution:
         return self._last_ticket
 
     def expect(self, ticket: Ticket) -> None:
-        """Make the next barrier wait for a ticket that somebody else's unit created: the workflow's own creation."""
-        self._last_ticket = ticket
+        """Let nothing happen before a ticket that somebody else's unit created: the workflow's own creation."""
+        self._last_ticket = self._creation = ticket
 
     def barrier(self) -> Flow[None]:
         """Wait until all that was recorded is durable. Raises `Lost`."""
@@ -386,7 +388,7 @@ class Execution:
     def wait_for(self, ticket: Ticket, *, is_last: bool = False) -> Flow[Receipt]:
         """Wait for a ticket. Raises `Lost` if the store refused it."""
         receipt = yield from self._receipt(ticket, is_last=is_last)
-        if not receipt.accepted:
+        if not receipt.accepted or not (yield from self._was_created()):
             # Whatever else it was leaving for, somebody else owns it now.
             self.gone = Lost(self.workflow_id)
             self.signal.set()
@@ -394,6 +396,16 @@ class Execution:
         if receipt.cancel_requested:
             self._cancel_requested = True
         return receipt
+
+    def _was_created(self) -> Flow[bool]:
+        """Tell whether the workflow is this process's. Another one may have created it, with the same first epoch."""
+        creation = self._creation
+        if creation is None:
+            return True
+        receipt = yield from self._receipt(creation, is_last=False)
+        if receipt.accepted:
+            self._creation = None
+        return receipt.accepted
 
     def _receipt(self, ticket: Ticket, *, is_last: bool) -> Flow[Receipt]:
         while True:
