@@ -286,7 +286,8 @@ class Author:
             kinds += ["await"]
         kind = self._chance.choice(kinds)
         operation = {"kind": kind, "label": self._label(kind)}
-        return getattr(self, f"_{kind}", self._plain)(operation, me, depth)  # type: ignore[no-any-return]
+        write: Callable[[Operation, str, int], Operation] = getattr(self, f"_{kind}", self._plain)
+        return write(operation, me, depth)
 
     def _plain(self, operation: Operation, me: str, depth: int) -> Operation:
         return operation

@@ -325,11 +325,11 @@ def installed(extra: dict[tuple[str, str], object]) -> Iterator[None]:
             for attribute, (real, standin) in _REPLACED.items():
                 if vars(module).get(attribute) is real:
                     wanted[name, attribute] = standin
-    before = {(module, name): getattr(sys.modules[module], name) for module, name in wanted}
-    for (module, name), value in wanted.items():
-        setattr(sys.modules[module], name, value)
+    before = {place: getattr(sys.modules[place[0]], place[1]) for place in wanted}
+    for (where, attribute), value in wanted.items():
+        setattr(sys.modules[where], attribute, value)
     try:
         yield
     finally:
-        for (module, name), value in before.items():
-            setattr(sys.modules[module], name, value)
+        for (where, attribute), value in before.items():
+            setattr(sys.modules[where], attribute, value)

@@ -14,23 +14,21 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import greenlet
 
 from holdfast import Holdfast
 from holdfast.api import launched
-from holdfast.errors import StoreUnavailable, WorkflowNotFound
-from holdfast.runtime import messages
-from holdfast.runtime.effects import drive
+from holdfast.errors import StoreUnavailable
 from holdfast.runtime.ids import Ids
 from holdfast.runtime.tracing import NoTracer
 from holdfast.store.writes import Committed, Unit
+from tests.simulation.clients import Clients
 from tests.simulation.database import FaultyConnection, Note, SimulatedStore, Watcher
 from tests.simulation.ending import Ending
 from tests.simulation.model import TERMINAL, Model
 from tests.simulation.plan import LEASE, LIMITS, PATIENCE, QUEUES, SCENES, make_plan
-from tests.simulation.programs import Author, Operation, simulated, simulated_async
+from tests.simulation.programs import Operation
 from tests.simulation.scheduler import Process, Simulator, Stuck
 from tests.simulation.standins import EPOCH
 
@@ -68,6 +66,8 @@ class Machine(Process):
         """The kinds of operations that its workflows are in."""
         self.left_at: dict[str, float] = {}
         self.hung = False
+        self.disturbed_at = -1e9
+        """When it was paused or cut off, or came back from that."""
         self.launched = False
         self.expected: dict[str, int] = {}
 
@@ -99,7 +99,7 @@ class World(Watcher):
             self.model.slack = 1.5
         self.commits = 0
         self._database = database
-        self._machines: list[Machine] = []
+        self.machines: list[Machine] = []
         self._everybody: list[Machine] = []
         self._process_of: dict[str, Machine] = {}
         self._windows: list[tuple[str, Machine | None, float]] = []
@@ -136,7 +136,7 @@ class World(Watcher):
 
     def _fire(self, fault: str, machine: Machine | None = None) -> None:
         self.fired[fault] += 1
-        machines = self._machines if machine is None else [machine]
+        machines = self.machines if machine is None else [machine]
         for each in machines:
             for kind, count in each.active.items():
                 # What an operation has written rides along for a while after the code has left it.
@@ -216,7 +216,7 @@ class World(Watcher):
                     self._worker_changed(process, note)
             self.model.apply(notes, owners, self.database_now())  # type: ignore[arg-type]
         self.tell(f"commits {len(notes)}: {' '.join(f'{n[0]}({n[1]},{n[2]})' for n in notes[:6] if n[0] != 'worker')}")
-        for machine in self._machines:
+        for machine in self.machines:
             if machine is not process and machine.store is not None and machine.store.listener is not None:
                 machine.store.listener.hear()
 
@@ -248,7 +248,9 @@ class World(Watcher):
         for workflow_id in [suspect] if suspect in running else running:
             self.model.exposure[workflow_id] += 1
         silent = self.sim.now - self._heartbeats.get(worker_id, 0.0)
-        if machine is not None and not machine.dead and silent < LEASE * 0.99:
+        # One that has just come back may be declared dead by who had watched it be silent until then.
+        is_well = machine is not None and not machine.dead and self.sim.now - machine.disturbed_at > LEASE
+        if is_well and silent < LEASE * 0.99:
             self.violate(f"I2 worker {worker_id} was declared dead {silent:.2f} s after its last heartbeat, and lives")
 
     def accepted(self, process: Process, units: Sequence[Unit], committed: Committed) -> None:
@@ -377,7 +379,7 @@ class World(Watcher):
         while True:
             incarnation += 1
             machine = self._boot(place, incarnation)
-            self._machines[place] = machine
+            self.machines[place] = machine
             while not machine.dead:
                 self.sim.sleep(0.5)
             self.sim.sleep(self.chance.choice([0.0, 1.0, 6.0]))
@@ -388,12 +390,13 @@ class World(Watcher):
         scenes = [fault for fault in SCENES if fault in self.plan.faults]
         while scenes and not self._healed:
             self.sim.sleep(self.chance.expovariate(0.4))
-            if self._healed:
-                return
-            scene = self.chance.choice(scenes)
-            alive = [each for each in self._machines if each.launched and not each.paused]
-            if alive:
-                self._stage(scene, self.chance.choice(alive), alive)
+            alive = [each for each in self.machines if each.launched and not each.paused]
+            if alive and not self.is_healed():
+                self._stage(self.chance.choice(scenes), self.chance.choice(alive), alive)
+
+    def is_healed(self) -> bool:
+        """Tell whether no more faults happen."""
+        return self._healed
 
     def _stage(self, scene: str, machine: Machine, alive: list[Machine]) -> None:
         chance, now = self.chance, self.sim.now
@@ -413,7 +416,8 @@ class World(Watcher):
                     self.sim.pause(machine)
             case "cut off":
                 self._fire(scene, machine)
-                self._windows.append((scene, machine, now + chance.choice([1.0, LEASE * 2])))
+                machine.disturbed_at = now + chance.choice([1.0, LEASE * 2])
+                self._windows.append((scene, machine, machine.disturbed_at))
             case "read-only" | "disk full":
                 self._fire(scene)
                 self._windows.append((scene, None, now + chance.choice([0.2, 3.0, 10.0])))
@@ -427,6 +431,7 @@ class World(Watcher):
     def _wake_up(self, machine: Machine, seconds: float) -> None:
         self.sim.sleep(seconds)
         if not machine.dead and not machine.hung:
+            machine.disturbed_at = self.sim.now
             self.sim.resume(machine)
             self.tell(f"{machine.name} goes on")
 
@@ -443,99 +448,14 @@ class World(Watcher):
 
         self.sim.spawn(machine, close, "closer")
 
-    # Clients
-
-    def _in_some_machine(self, what: str, action: Callable[[Holdfast], object]) -> None:
-        """Have a client's action done in a live process, again in another one if that dies first."""
-        self.clients += 1
-        self.sim.spawn(self.sim.outside, lambda: self._insist(what, action), "client")
-
-    def _insist(self, what: str, action: Callable[[Holdfast], object]) -> None:
-        while True:
-            able = [each for each in self._machines if each.launched and not each.paused and each.app is not None]
-            if able:
-                machine, done = self.chance.choice(able), []
-                self.sim.spawn(machine, lambda machine=machine, done=done: self._try(machine, action, done), what)  # type: ignore[misc]
-                while not done and not machine.dead and not machine.hung:
-                    self.sim.sleep(0.2)
-                if done == [True]:
-                    self.clients -= 1
-                    return
-            self.sim.sleep(0.3)
-
-    def _try(self, machine: Machine, action: Callable[[Holdfast], object], done: list[bool]) -> None:
-        try:
-            if machine.app is not None:
-                action(machine.app)
-            done.append(True)
-        except (StoreUnavailable, WorkflowNotFound):
-            done.append(False)
-        except Exception as error:  # noqa: BLE001 - no error of the engine's may reach a client
-            self.violate(f"a client got {error!r}")
-            done.append(True)
-
-    def _begin(self, workflow_id: str, program: list[Operation], *, is_async: bool, how: dict[str, Any]) -> None:
-        function = simulated_async if is_async else simulated
-
-        def start(app: Holdfast) -> None:
-            handle = app.options(id=workflow_id, **how).start(function, program)
-            if handle.id != workflow_id:
-                self.violate(f"a start of {workflow_id} gave {handle.id}")
-            self.acked.add(workflow_id)
-
-        self._in_some_machine("start", start)
-
-    def _send(self, workflow_id: str, topic: str) -> None:
-        def send(app: Holdfast) -> None:
-            key = f"{workflow_id}!{topic}"
-            drive(messages.send(app.engine, workflow_id, f"client:{topic}", topic, key))
-
-        self._in_some_machine("send", send)
-
-    def _work(self) -> None:
-        """Do what clients do, in the order of their times."""
-        chance, plan = self.chance, self.plan
-        peers = [f"w{number}" for number in range(plan.workflows)]
-        author = Author(chance, peers)
-        acts: list[tuple[float, int, Callable[[], object]]] = []
-        for peer in peers:
-            program = author.program(peer)
-            is_async, at = chance.random() < 0.5, chance.random() * plan.duration * 0.6
-            how: dict[str, Any] = {}
-            if chance.random() < 0.15:
-                how["timeout"] = chance.choice([3.0, 30.0])
-            if plan.poison and peer == "w0":
-                program, is_async, how = [{"kind": "step", "label": "stepPoison", "poison": True}], False, {}
-                self.poisoned.add(peer)
-            self.programs[peer] = program
-            begin = lambda peer=peer, program=program, is_async=is_async, how=how: self._begin(  # noqa: E731
-                peer, program, is_async=is_async, how=how
-            )
-            acts.append((at, len(acts), begin))
-            if chance.random() < 0.3:
-                acts.append((at + chance.choice([0.0, 2.0]), len(acts), begin))
-            if chance.random() < 0.15:
-                acts.append((at + chance.random() * 10, len(acts), lambda peer=peer: self._cancel(peer)))
-        for workflow_id, topic in author.awaited:
-            send = lambda workflow_id=workflow_id, topic=topic: self._send(workflow_id, topic)  # noqa: E731
-            acts.append((chance.random() * plan.duration, len(acts), send))
-        self.clients += 1
-        for at, _, act in sorted(acts, key=lambda act: act[:2]):
-            self.sim.sleep(max(0.0, at + 1 - self.sim.now))
-            act()
-        self.clients -= 1
-
-    def _cancel(self, workflow_id: str) -> None:
-        self._in_some_machine("cancel", lambda app: app.retrieve(workflow_id).cancel())
-
     # The run
 
     def run(self) -> None:
         """Carry the seed out; `violations` says what was broken."""
-        self._machines = [Machine("none", 0.0) for _ in range(self.plan.workers)]
+        self.machines = [Machine("none", 0.0) for _ in range(self.plan.workers)]
         for place in range(self.plan.workers):
             self.sim.spawn(self.sim.outside, lambda place=place: self._supervise(place), "supervisor")  # type: ignore[misc]
-        self.sim.spawn(self.sim.outside, self._work, "clients")
+        self.sim.spawn(self.sim.outside, Clients(self).work, "clients")
         self.sim.spawn(self.sim.outside, self._nemesis, "nemesis")
         try:
             self.sim.run(self._all_ended, until=1 + self.plan.duration)
@@ -551,7 +471,8 @@ class World(Watcher):
         self.tell("healed")
         self._healed = True
         self._windows.clear()
-        for machine in self._machines:
+        for machine in self.machines:
+            machine.disturbed_at = self.sim.now
             if machine.paused and not machine.hung:
                 self.sim.resume(machine)
 

@@ -1,0 +1,120 @@
+"""Who uses the simulated workers: starts workflows, some twice, sends to them, cancels some."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from holdfast import Holdfast
+from holdfast.errors import StoreUnavailable, WorkflowNotFound
+from holdfast.runtime import messages
+from holdfast.runtime.effects import drive
+from tests.simulation.programs import Author, Operation, simulated, simulated_async
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+class Clients:
+    """Acts on whichever process lives; where that one dies meanwhile, the act is tried again in another one."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def work(self) -> None:
+        """Do what clients do, in the order of their times."""
+        world, sim = self._world, self._world.sim
+        world.clients += 1
+        for at, _, act in sorted(self._acts(), key=lambda act: act[:2]):
+            sim.sleep(max(0.0, at + 1 - sim.now))
+            act()
+        world.clients -= 1
+
+    def _acts(self) -> list[tuple[float, int, Callable[[], object]]]:
+        world = self._world
+        chance, plan = world.chance, world.plan
+        peers = [f"w{number}" for number in range(plan.workflows)]
+        author = Author(chance, peers)
+        acts: list[tuple[float, int, Callable[[], object]]] = []
+
+        def at(when: float, act: Callable[[], object]) -> None:
+            acts.append((when, len(acts), act))
+
+        for peer in peers:
+            begin, when = self._beginning(author, peer), chance.random() * plan.duration * 0.6
+            at(when, begin)
+            if chance.random() < 0.3:
+                at(when + chance.choice([0.0, 2.0]), begin)
+            if chance.random() < 0.15:
+                at(when + chance.random() * 10, partial(self._cancel, peer))
+        for workflow_id, topic in author.awaited:
+            at(chance.random() * plan.duration, partial(self._send, workflow_id, topic))
+        return acts
+
+    def _beginning(self, author: Author, peer: str) -> Callable[[], None]:
+        world = self._world
+        program, is_async = author.program(peer), world.chance.random() < 0.5
+        how: dict[str, Any] = {}
+        if world.chance.random() < 0.15:
+            how["timeout"] = world.chance.choice([3.0, 30.0])
+        if world.plan.poison and peer == "w0":
+            program, is_async, how = [{"kind": "step", "label": "stepPoison", "poison": True}], False, {}
+            world.poisoned.add(peer)
+        world.programs[peer] = program
+        return partial(self._begin, peer, program, is_async=is_async, how=how)
+
+    # Acts
+
+    def _begin(self, workflow_id: str, program: list[Operation], *, is_async: bool, how: dict[str, Any]) -> None:
+        function = simulated_async if is_async else simulated
+
+        def start(app: Holdfast) -> None:
+            handle = app.options(id=workflow_id, **how).start(function, program)
+            if handle.id != workflow_id:
+                self._world.violate(f"a start of {workflow_id} gave {handle.id}")
+            self._world.acked.add(workflow_id)
+
+        self._in_some_machine("start", start)
+
+    def _send(self, workflow_id: str, topic: str) -> None:
+        def send(app: Holdfast) -> None:
+            key = f"{workflow_id}!{topic}"
+            drive(messages.send(app.engine, workflow_id, f"client:{topic}", topic, key))
+
+        self._in_some_machine("send", send)
+
+    def _cancel(self, workflow_id: str) -> None:
+        self._in_some_machine("cancel", lambda app: app.retrieve(workflow_id).cancel())
+
+    def _in_some_machine(self, what: str, action: Callable[[Holdfast], object]) -> None:
+        world = self._world
+        world.clients += 1
+        world.sim.spawn(world.sim.outside, lambda: self._insist(what, action), "client")
+
+    def _insist(self, what: str, action: Callable[[Holdfast], object]) -> None:
+        world = self._world
+        while True:
+            able = [each for each in world.machines if each.launched and not each.paused and each.app is not None]
+            if able:
+                machine = world.chance.choice(able)
+                app = machine.app
+                done: list[bool] = []
+                world.sim.spawn(machine, partial(self._try, app, action, done), what)
+                while not done and not machine.dead and not machine.hung:
+                    world.sim.sleep(0.2)
+                if done == [True]:
+                    world.clients -= 1
+                    return
+            world.sim.sleep(0.3)
+
+    def _try(self, app: Holdfast | None, action: Callable[[Holdfast], object], done: list[bool]) -> None:
+        try:
+            if app is not None:
+                action(app)
+            done.append(True)
+        except (StoreUnavailable, WorkflowNotFound):
+            done.append(False)
+        except Exception as error:  # noqa: BLE001 - no error of the engine's may reach a client
+            self._world.violate(f"a client got {error!r}")
+            done.append(True)
