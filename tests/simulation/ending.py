@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from tests.simulation.model import TERMINAL
+from tests.simulation.plan import LEASE
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -37,6 +38,7 @@ class Ending:
         if not world.fired:
             self._check_exactly_once()
         self._check_attempts()
+        self._check_workers()
         self._check_orders()
 
     def _check_result(self, workflow_id: str) -> None:
@@ -99,6 +101,16 @@ class Ending:
                 attempts = min(operation["fails"], operation["retries"]) + 1
                 if entry.attempts != attempts or (entry.error is None) != (operation["fails"] < attempts):
                     world.violate(f"I5 {label} of {workflow_id} ended as {entry} after {attempts} attempts")
+
+    def _check_workers(self) -> None:
+        """A worker that was taken for dead, and is well, goes on as a new one."""
+        world = self._world
+        for machine in world.machines:
+            is_well = machine.launched and not machine.dead and not machine.paused and machine.app is not None
+            if is_well and world.sim.now - machine.disturbed_at > LEASE and machine.app is not None:
+                worker_id = machine.app.engine.worker_id
+                if self._model.alive.get(worker_id) is False:
+                    world.violate(f"I2 worker {worker_id} was declared dead, and goes on under that name")
 
     def _check_orders(self) -> None:
         """Messages of one program to one mailbox arrive in the order of its sends."""

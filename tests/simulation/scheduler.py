@@ -18,6 +18,9 @@ import greenlet
 TICK = 0.00002
 """Seconds that one turn of a task takes, so that nothing is done in no time."""
 
+MOST_SWITCHES = 100_000
+"""Turns of tasks in one run: some twenty times what a run takes."""
+
 
 class Process:
     """A group of tasks that live, pause and die together, like the threads of an operating system's process."""
@@ -186,6 +189,8 @@ class Simulator:
                 continue
             self.now += TICK
             self.switches += 1
+            if self.switches > MOST_SWITCHES:
+                raise Stuck(f"it does not come to rest within {MOST_SWITCHES} turns")
             self._switch(task, task.greenlet.switch)
 
     def tear_down(self) -> None:

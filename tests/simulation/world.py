@@ -33,6 +33,8 @@ from tests.simulation.scheduler import Process, Simulator, Stuck
 from tests.simulation.standins import EPOCH
 
 RIDES = 0.5
+MOST_COMMITS = 2000
+"""In one run: some twenty times what a run takes."""
 
 _ERRORS = {
     "broken read": ("disk I/O error", sqlite3.SQLITE_IOERR),
@@ -209,6 +211,8 @@ class World(Watcher):
 
     def committed(self, process: Process, notes: Sequence[Note], writes: Sequence[str]) -> None:
         self.commits += 1
+        if self.commits == MOST_COMMITS:
+            self.violate(f"I13 it does not come to rest within {MOST_COMMITS} commits")
         owners = process.minted if isinstance(process, Machine) else set()
         if len(notes):
             for note in notes:
@@ -217,7 +221,8 @@ class World(Watcher):
             self.model.apply(notes, owners, self.database_now())  # type: ignore[arg-type]
         self.tell(f"commits {len(notes)}: {' '.join(f'{n[0]}({n[1]},{n[2]})' for n in notes[:6] if n[0] != 'worker')}")
         for machine in self.machines:
-            if machine is not process and machine.store is not None and machine.store.listener is not None:
+            # Also of its own: one whose reply was lost counts as another's.
+            if machine.store is not None and machine.store.listener is not None:
                 machine.store.listener.hear()
 
     def after_commit(self, process: Process) -> None:
