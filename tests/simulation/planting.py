@@ -1,6 +1,6 @@
 """Planting bugs: each in a copy of the source, simulated in a process of its own until a rule is broken.
 
-`python -m tests.simulation.planting` plants all and writes the table in docs/simulation.md; with names, only those.
+`python -m tests.simulation.planting` plants all, with names only those, and writes the table in docs/simulation.md.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.helpers import ROOT
 from tests.simulation.bugs import BUGS, Bug, Patch
 
-SEEDS = 1000
+SEEDS = int(os.environ.get("SEEDS", "1000"))
 """Within so many each bug must be caught."""
 PAGE = ROOT / "docs" / "simulation.md"
 _BEGIN, _END = "<!-- bugs: begin -->", "<!-- bugs: end -->"
@@ -68,39 +68,38 @@ def plant(bug: Bug, *, seeds: int = SEEDS) -> Verdict:
     return Verdict(bug, int(seed[1]), rule[1])
 
 
-def table(verdicts: list[Verdict]) -> str:
-    """Write the verdicts for docs/simulation.md."""
-    lines = ["| planted bug | what it breaks | first seed that notices | by |", "|---|---|---|---|"]
-    for verdict in verdicts:
-        rule = re.match(r"I\d+", verdict.rule)
-        by = "-" if verdict.seed is None else rule[0] if rule else "an error in the log"
-        lines.append(f"| {verdict.bug.name} | {verdict.bug.breaks} | {verdict.seed} | {by} |")
-    return "\n".join(lines)
+def row(verdict: Verdict) -> str:
+    """Write a verdict as a line of the table in docs/simulation.md."""
+    rule = re.match(r"I\d+", verdict.rule)
+    by = "a rule beside these" if rule is None else rule[0].removeprefix("I")
+    return f"| {verdict.bug.name} | {verdict.bug.breaks} | {verdict.seed} | {by} |"
 
 
 def write_table(verdicts: list[Verdict]) -> None:
-    """Put the table into the page, between its marks."""
-    text = PAGE.read_text()
-    before, rest = text.split(_BEGIN)
-    _, after = rest.split(_END)
-    PAGE.write_text(f"{before}{_BEGIN}\n{table(verdicts)}\n{_END}{after}")
+    """Put the verdicts into the page, in the place of those that it has of the same bugs."""
+    before, rest = PAGE.read_text().split(_BEGIN)
+    written, after = rest.split(_END)
+    rows = {line.split("|")[1].strip(): line for line in written.splitlines() if line.startswith("| ")}
+    rows |= {verdict.bug.name: row(verdict) for verdict in verdicts if verdict.seed is not None}
+    lines = ["| planted bug | what it breaks | first seed that notices | by rule |", "|---|---|---|---|"]
+    lines += [rows[bug.name] for bug in BUGS if bug.name in rows]
+    PAGE.write_text("\n".join([before + _BEGIN, *lines, _END + after]))
 
 
 def main(names: list[str]) -> int:
     """Plant the named bugs, or all."""
     wanted = [bug for bug in BUGS if not names or bug.name in names]
-    missed = 0
+    verdicts = []
     with ThreadPoolExecutor(int(os.environ.get("PROCESSES", "2"))) as pool:
-        verdicts = []
-        for verdict in pool.map(plant, wanted):
+        for planted in as_completed([pool.submit(plant, bug) for bug in wanted]):
+            verdict = planted.result()
             verdicts.append(verdict)
-            missed += verdict.seed is None
             found = "NOT CAUGHT" if verdict.seed is None else f"seed {verdict.seed}"
             print(f"{verdict.bug.name:42} {found:12} {verdict.rule[:140]}", flush=True)
-    print(f"{len(verdicts) - missed} of {len(verdicts)} planted bugs were caught within {SEEDS} seeds")
-    if not names and not missed:
-        write_table(verdicts)
-    return 1 if missed else 0
+            write_table([verdict])
+    caught = sum(verdict.seed is not None for verdict in verdicts)
+    print(f"{caught} of {len(verdicts)} planted bugs were caught within {SEEDS} seeds")
+    return 0 if caught == len(verdicts) else 1
 
 
 if __name__ == "__main__":
