@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 from rich.console import Group
@@ -17,14 +18,12 @@ from holdfast.cli.database import reading, url_option
 from holdfast.cli.documents import (
     checkpoint_document,
     error_phrase,
-    payload,
     report_phrase,
     standing,
     wait_document,
     workflow_document,
 )
 from holdfast.cli.exits import CommandFailed, Exit
-from holdfast.cli.filters import filter_options
 from holdfast.cli.journal import line, tree, visible
 from holdfast.cli.output import (
     at,
@@ -39,7 +38,6 @@ from holdfast.cli.output import (
     status_cell,
     table,
 )
-from holdfast.core.management import Lineage
 from holdfast.core.model import Checkpoint, Status, WaitOn, WorkflowFilter, WorkflowRecord
 from holdfast.errors import ResultTimeout, WorkflowNotFound
 from holdfast.store.base import Store
@@ -47,6 +45,24 @@ from holdfast.store.base import Store
 SET_ASIDE = frozenset({Status.BLOCKED, Status.DEAD})
 _LOOK_SECONDS = 2.0
 """How long `watch` trusts that it hears of news."""
+
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def moment(text: str) -> float:
+    """Read a time: ISO 8601, in this machine's zone unless it names one, or how long ago. In seconds since the epoch.
+
+    Raises `click.BadParameter`.
+    """
+    if text[:-1].isdecimal() and text[-1:] in _UNITS:
+        return time.time() - float(text[:-1]) * _UNITS[text[-1]]
+    try:
+        return datetime.fromisoformat(text).astimezone().timestamp()
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is neither ISO 8601 (2026-01-31T12:00) nor how long ago (90s, 15m, 2h, 7d)"
+        ) from None
 
 
 def cursor(text: str) -> tuple[float, str]:
@@ -59,14 +75,23 @@ def cursor(text: str) -> tuple[float, str]:
 
 
 @click.command("list")
-@filter_options
+@click.option("--status", multiple=True, type=click.Choice([each.value for each in Status]), help="May be repeated.")
+@click.option("--name", help="The workflow function's name.")
+@click.option("--id-prefix", metavar="TEXT", help="How the id begins.")
+@click.option("--parent", "parent_id", metavar="ID", help="Only the children of this workflow.")
+@click.option(
+    "--after", "created_after", type=moment, metavar="TIME", help="Created after: ISO 8601, or 90s, 15m, 2h, 7d ago."
+)
+@click.option("--before", "created_before", type=moment, metavar="TIME", help="Created before.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
 @click.option("--next", "page", type=cursor, metavar="CURSOR", help="The page that begins where another one ended.")
 @json_option
 @url_option
-def list_command(url: str, page: tuple[float, str] | None, *, where: WorkflowFilter, limit: int, as_json: bool) -> None:
+def list_command(
+    url: str, status: tuple[str, ...], page: tuple[float, str] | None, *, as_json: bool, **where: Any
+) -> None:
     """List workflows, newest first."""
-    wanted = replace(where, before=page, limit=limit)
+    wanted = WorkflowFilter(status=tuple(Status(each) for each in status) or None, before=page, **where)
     with reading(url) as store:
         found = store.list_workflows(wanted)
         now = store.now()
@@ -112,8 +137,6 @@ class Seen:
     journal: list[Checkpoint]
     waits: list[WaitOn]
     children: list[WorkflowRecord]
-    attributes: dict[str, str]
-    lineage: Lineage | None
     now: float
 
 
@@ -127,8 +150,6 @@ def look(store: Store, workflow_id: str) -> Seen:
         journal=store.journal(workflow_id),
         waits=store.waits(workflow_id) if record.status is Status.SUSPENDED else [],
         children=store.list_workflows(WorkflowFilter(parent_id=workflow_id)),
-        attributes=store.attributes(workflow_id),
-        lineage=store.lineage(workflow_id),
         now=store.now(),
     )
 
@@ -148,10 +169,6 @@ def show_command(url: str, workflow_id: str, *, everything: bool, as_json: bool)
                 **workflow_document(seen.record),
                 "waits": [wait_document(wait) for wait in seen.waits],
                 "journal": [checkpoint_document(checkpoint) for checkpoint in seen.journal],
-                "attributes": {name: payload(text) for name, text in seen.attributes.items()},
-                "lineage": None
-                if seen.lineage is None
-                else {"forked_from": seen.lineage.forked_from, "forked_step": seen.lineage.forked_step},
                 "children": [workflow_document(child, payloads=False) for child in seen.children],
             }
         )
@@ -172,8 +189,6 @@ def _facts(seen: Seen) -> Table:
         ("created", f"{at(record.created_at, now)} ({duration(max(now - record.created_at, 0))} ago)"),
         ("took", "" if record.finished_at is None else _age(record, now)),
         ("parent", record.parent_id),
-        ("forked from", _origin(seen.lineage)),
-        ("attributes", [f"{name} = {text}" for name, text in sorted(seen.attributes.items())]),
         ("queue", record.queue),
         ("deadline", at(record.deadline_at, now)),
         ("cancel asked", at(record.cancel_at, now)),
@@ -184,12 +199,6 @@ def _facts(seen: Seen) -> Table:
         ("error", error_phrase(record.error)),
         ("set aside", report_phrase(record.report)),
     )
-
-
-def _origin(lineage: Lineage | None) -> str:
-    if lineage is None:
-        return ""
-    return lineage.forked_from + (f" at {lineage.forked_step}" if lineage.forked_step else "")
 
 
 @click.command("watch")
