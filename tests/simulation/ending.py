@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.simulation.model import TERMINAL
 from tests.simulation.plan import LEASE
+from tests.simulation.programs import THE_END
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -73,6 +74,9 @@ class Ending:
 
     def _check_undone(self, workflow_id: str) -> None:
         world = self._world
+        status, _, error = self._model.outcomes[workflow_id]
+        if status == "failed" and THE_END not in (error or ""):
+            world.violate(f"I5 {workflow_id} failed with what its code did not raise: {error}")
         for label, entry in self._model.named[workflow_id].items():
             done = label.startswith("undoable") and entry.error is None and entry.kind == "step"
             if done and not world.undone_steps[workflow_id, label]:

@@ -19,6 +19,8 @@ from tests.simulation.scheduler import simulator
 
 Operation = dict[str, Any]
 QUEUES = ("narrow", "paced")
+THE_END = "the program ends here"
+"""What a program says that is to fail."""
 
 
 class Ledger(Protocol):
@@ -141,7 +143,7 @@ def _carry_out(program: list[Operation]) -> dict[str, Any]:
     me, ledger = workflow_id(), _Here.ledger
     for operation in program:
         if operation["kind"] == "fail":
-            raise Flaky("the program ends here")
+            raise Flaky(THE_END)
         ledger.enters(me, operation)
         try:
             value = _do(operation, me, before)
@@ -150,7 +152,7 @@ def _carry_out(program: list[Operation]) -> dict[str, Any]:
         finally:
             ledger.exits(operation)
         ledger.leaves(me, operation, value)
-        values.update(value if operation["kind"] == "gather" else {operation["label"]: value})
+        values.update(value if isinstance(value, dict) else {operation["label"]: value})
         before.append(operation["label"])
     return values
 
@@ -161,7 +163,7 @@ async def _acarry_out(program: list[Operation]) -> dict[str, Any]:
     me, ledger = workflow_id(), _Here.ledger
     for operation in program:
         if operation["kind"] == "fail":
-            raise Flaky("the program ends here")
+            raise Flaky(THE_END)
         ledger.enters(me, operation)
         try:
             value = await _ado(operation, me, before)
@@ -170,7 +172,7 @@ async def _acarry_out(program: list[Operation]) -> dict[str, Any]:
         finally:
             ledger.exits(operation)
         ledger.leaves(me, operation, value)
-        values.update(value if operation["kind"] == "gather" else {operation["label"]: value})
+        values.update(value if isinstance(value, dict) else {operation["label"]: value})
         before.append(operation["label"])
     return values
 

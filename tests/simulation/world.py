@@ -124,6 +124,7 @@ class World(Watcher):
 
     def violate(self, text: str) -> None:
         """A rule is broken: the run ends."""
+        text = text[:300]
         self.violations.append(f"[{self.sim.now:.3f}] {text}")
         self.tell(f"VIOLATED: {text}")
         self.sim.halted = True
