@@ -32,7 +32,25 @@ POINTS: Mapping[str, str] = MappingProxyType(
         "step.after": "a step's body has ended, and its outcome is not recorded",
         "workflow.before": "a workflow's function is about to be called, for the first time or again",
         "workflow.after": "a workflow's function has ended, and its outcome is not recorded",
+        "workflow.ended": "a workflow's outcome is written, and whoever waits for it here has not been told",
+        "step.failed": "a step's body has raised, and neither another try nor the outcome is decided",
+        "suspend.before": "a workflow is unwound, and not recorded as suspended",
+        "suspend.after": "it is recorded as suspended, or what it waits for has come meanwhile",
+        "timer.due": "the end of a wait has come, and nothing says so yet",
+        "message.sent": "a message is in the mailbox, and its sender's journal does not know",
+        "message.received": "a message is consumed and recorded, or the time for it was up",
+        "cancel.written": "a cancellation is written, and no workflow in memory has heard of it",
+        "cancel.heard": "a workflow's code is about to hear of its cancellation",
+        "undo.before": "a step is about to be undone",
+        "undo.after": "it is undone, and the next one has not begun",
         "claim.after": "workflows are claimed by this process, and none of them is loaded",
+        "claim.loaded": "a claimed workflow's journal is loaded, and its function is not called yet",
+        "heartbeat.before": "a heartbeat is about to be written",
+        "heartbeat.after": "it is written, and nobody has looked for the dead",
+        "takeover.before": "a worker is seen to be dead, and still owns its workflows",
+        "takeover.after": "its workflows are enqueued",
+        "tick.before": "schedules are due, and nothing is started",
+        "tick.after": "a schedule has moved on, and its workflow is enqueued",
         "migration.before": "a change of the schema is about to be made",
         "migration.after": "a change of the schema is made and not committed",
     }
@@ -45,8 +63,8 @@ _hook: Hook | None = None
 def reached(point: str, about: Any = None) -> None:
     """Tell the hook, if there is one, that this thread has come to `point`, a name in `POINTS`.
 
-    `about` is the units of a commit, the `StepInfo` of a step, the id of a workflow, the name of a transaction, the
-    workflows of a claim, or the number of a migration.
+    `about` is the units of a commit, the `StepInfo` of a step, the id of a workflow or worker, the name of a
+    transaction or schedule, the workflows of a claim, the step that is undone, or the number of a migration; or nothing.
     """
     if _hook is not None:
         _hook(point, about)

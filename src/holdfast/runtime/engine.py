@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+from holdfast import failpoints
 from holdfast.core.codec import Codec
 from holdfast.core.model import Claimed, Status
 from holdfast.core.options import Config
@@ -341,6 +342,7 @@ class Engine:
         """Ask for a cancellation; return the ids touched, or None if there is no such workflow."""
         ticket = self.committer.submit(Unit(writes=(Cancel(workflow_id=workflow_id),)))
         receipt = yield Durable(ticket)
+        failpoints.reached("cancel.written", workflow_id)
         touched: list[str] | None = receipt.results[0]
         self.cancel_here(touched or ())
         return touched

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from holdfast import failpoints
 from holdfast.core.identity import keyed_id, occurrence_id, patch_id
 from holdfast.core.model import Checkpoint, Fence, Kind
 from holdfast.core.replay import AUXILIARY, CANCEL_ID, UNDO_BRANCH, UNDO_ID, Journal, Mismatch, Operation
@@ -282,6 +283,7 @@ class Execution:
                 return
             mark = self._delivery.begin_in(operation.branch)
         self.record(Operation(step_id=mark, branch="", name=CANCEL_ID, kind=Kind.CANCEL, digest=operation.step_id))
+        failpoints.reached("cancel.heard", self.workflow_id)
         # Other branches may be waiting for something that now never comes.
         self.signal.set()
         raise WorkflowCancelled(self.workflow_id)

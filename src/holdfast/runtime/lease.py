@@ -17,6 +17,7 @@ import os
 import threading
 from typing import Any
 
+from holdfast import failpoints
 from holdfast.core.model import WorkerRecord
 from holdfast.errors import StoreUnavailable
 from holdfast.runtime.engine import Engine
@@ -91,7 +92,9 @@ class Lease:
     def _round(self) -> None:
         engine, config = self._engine, self._engine.config
         asked_at = engine.clock.monotonic()
+        failpoints.reached("heartbeat.before")
         peers = self._write(Heartbeat(worker_id=engine.worker_id, lease_seconds=config.lease))
+        failpoints.reached("heartbeat.after")
         if peers is None:
             self._start_anew()
             return
@@ -118,7 +121,9 @@ class Lease:
         return now - since >= self._engine.config.lease
 
     def _take_over(self, peer: WorkerRecord) -> None:
+        failpoints.reached("takeover.before", peer.worker_id)
         taken = self._write(TakeOver(worker_id=peer.worker_id, crash_limit=self._engine.config.crash_limit))
+        failpoints.reached("takeover.after", peer.worker_id)
         self._seen.pop(peer.worker_id, None)
         if taken:
             log.warning(

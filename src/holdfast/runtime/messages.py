@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from holdfast import failpoints
 from holdfast.core.identity import check_text
 from holdfast.core.model import Kind, Message, WaitOn
 from holdfast.core.replay import Operation
@@ -49,6 +50,7 @@ def _send_recorded(execution: Execution, workflow_id: str, message: object, topi
     parcel = _parcel(engine, workflow_id, topic, body, key=message_id, sender_id=execution.workflow_id)
     # The id is the same at every replay, so a crash between this commit and the checkpoint sends nothing twice.
     (status,) = yield from execution.write(Send(message=parcel))
+    failpoints.reached("message.sent")
     if status is None:
         error = WorkflowNotFound(workflow_id)
         execution.record(operation, error=engine.codec.encode_error(error))
@@ -87,6 +89,7 @@ def receive(topic: str, timeout: float | None, hint: Any) -> Flow[Any]:
         (received,) = yield from execution.write(write)
         if not received.settled:
             return None
+        failpoints.reached("message.received")
         execution.progressed()
         return Settled(received)
 

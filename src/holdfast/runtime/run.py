@@ -184,6 +184,7 @@ def _finish(execution: Execution, ended: Ended) -> Flow[Ended]:
         if undone is not None:
             ended, write = _after_undoing(execution, ended, undone), undone.finish
     yield from execution.write_last(write)
+    failpoints.reached("workflow.ended", execution.workflow_id)
     outcome = Outcome(status=write.status, output=write.output, error=write.error)
     execution.engine.local_outcomes.ended(execution.workflow_id, outcome)
     level = logging.WARNING if ended.status is Status.FAILED else logging.DEBUG
@@ -229,8 +230,10 @@ def _after_undoing(execution: Execution, ended: Ended, undone: Undone) -> Ended:
 def _suspend(execution: Execution, suspended: Suspended) -> Flow[bool]:
     # Branches that still hold on to the stack must not write any more.
     execution.leave(suspended)
+    failpoints.reached("suspend.before", execution.workflow_id)
     asleep = Suspend(wake_at=suspended.wake_at, waits=suspended.waits, cancel_heard=execution.cancel_heard)
     (accepted,) = yield from execution.write(asleep)
+    failpoints.reached("suspend.after", execution.workflow_id)
     if accepted and suspended.wake_at is not None:
         execution.engine.on_timer(suspended.wake_at)
     return bool(accepted)

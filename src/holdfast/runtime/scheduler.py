@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import threading
 
+from holdfast import failpoints
 from holdfast.core.schedule import ScheduleRecord, due
 from holdfast.errors import ConfigurationError, PayloadError, StoreUnavailable
 from holdfast.runtime.committer import Ticket
@@ -108,6 +109,7 @@ class Scheduler:
         """Go past what is due of these; tell whether this worker moved any on, or found out that it can't."""
         # In one order everywhere: workers that lock many schedules would else wait for one another.
         ready = [schedule for schedule in upcoming if schedule.next_at is not None and schedule.next_at <= now]
+        failpoints.reached("tick.before")
         tickets: list[tuple[ScheduleRecord, AdvanceSchedule, Ticket]] = []
         for schedule in sorted(ready, key=lambda each: each.name):
             try:
@@ -138,6 +140,7 @@ class Scheduler:
         )
 
     def _ticked(self, schedule: ScheduleRecord, write: AdvanceSchedule) -> None:
+        failpoints.reached("tick.after", schedule.name)
         for new in write.workflows:
             if new.wake_at is not None:
                 self._engine.on_timer(new.wake_at)

@@ -122,6 +122,7 @@ class _Call:
 
     def _after_failure(self, error: Exception, attempt: int, span: Span) -> float | None:
         """Return the pause before the next attempt, or record the error as the outcome and return None."""
+        failpoints.reached("step.failed")
         execution = self.execution
         span.failed(error, attempt=attempt)
         execution.check_still_asked(self.operation)

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from holdfast import failpoints
 from holdfast.core.identity import keyed_id
 from holdfast.core.model import Checkpoint, Kind, Status
 from holdfast.core.replay import UNDO_BRANCH, UNDO_ID, Operation
@@ -163,7 +164,9 @@ def _undo_one(execution: Execution, undoable: Undoable, tally: _Tally, *, left: 
         key = f"{undoable.step_id}, try {attempt}"
     try:
         args, kwargs = undoable.call(execution.engine.codec)
+        failpoints.reached("undo.before", undoable.step_id)
         yield from _run(execution, with_key(undoable.by, key), args, kwargs)
+        failpoints.reached("undo.after", undoable.step_id)
     except (Unwind, asyncio.CancelledError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
+from holdfast import failpoints
 from holdfast.core.model import Kind, WaitOn
 from holdfast.core.replay import Operation
 from holdfast.runtime.context import Frame
@@ -53,6 +54,8 @@ def wait_until_settled(
         while True:
             execution.signal.clear()
             expired = deadline is not None and engine.clock.now() >= deadline
+            if expired:
+                failpoints.reached("timer.due")
             settled = yield from look(expired)
             if settled is not None:
                 return settled.value

@@ -173,6 +173,7 @@ class Worker:
         loaded = self._engine.load(claimed)
         if loaded is not None:
             execution, args, kwargs = loaded
+            failpoints.reached("claim.loaded", execution.workflow_id)
             log.debug("workflow %s goes on", execution.workflow_id, extra={"action": "workflow_resumed"})
             self._engine.run_in_background(execution, args, kwargs)
 

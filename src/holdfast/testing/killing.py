@@ -18,8 +18,10 @@ from holdfast.runtime.context import StepInfo
 Pass = tuple[str, int]
 """A label, and which time it is passed, from 1."""
 
-RARELY = frozenset({"Heartbeat", "Register", "TakeOver", "DeclareQueue", "TakeDuty"})
-"""Writes that every process makes again and again, or at its launch: it is killed at their first pass only."""
+RARELY = frozenset(
+    {"Heartbeat", "Register", "TakeOver", "DeclareQueue", "TakeDuty", "heartbeat.before", "heartbeat.after"}
+)
+"""What every process passes again and again, or at its launch: it is killed at the first pass only."""
 
 
 class Reaper:

@@ -1,7 +1,8 @@
 """`python -m tests.crash.matrix`: kill each story at each of its points on both stores, and write the table.
 
 `--only WORD` takes the stories with this word in their names, `--store` one kind of store, `--table FILE` writes the
-table. Two processes share the work.
+table, `--often N` limits the kills at passes of one label in one story, `--minutes N` the time, after which no further
+story is begun. Some processes share the work.
 """
 
 from __future__ import annotations
@@ -11,17 +12,17 @@ import json
 import os
 import sys
 import tempfile
+import time
 import traceback
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.crash.matrix.runner import Kill, Matrix, Stage
-from tests.crash.matrix.stories import STORIES, Story
+from tests.crash.matrix.more_stories import ALL
+from tests.crash.matrix.runner import OFTEN, Kill, Matrix, Stage
+from tests.crash.matrix.stories import Story
 from tests.crash.matrix.table import page
 from tests.postgres_server import PostgresServer
-
-PROCESSES = 2
 
 
 def main() -> None:
@@ -51,19 +52,22 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.crash.matrix", description=__doc__)
     parser.add_argument("--only", default="", metavar="WORD")
     parser.add_argument("--store", nargs="+", choices=("sqlite", "postgres"), default=["sqlite", "postgres"])
+    parser.add_argument("--often", type=int, default=OFTEN, metavar="N", help="kills at passes of one label in a story")
+    parser.add_argument("--processes", type=int, default=2, metavar="N")
+    parser.add_argument("--minutes", type=float, default=float("inf"), metavar="N")
     parser.add_argument("--table", type=Path, metavar="FILE")
     return parser.parse_args()
 
 
 def _all(given: argparse.Namespace, folder: Path, server: PostgresServer) -> tuple[list[Kill], Counter[str]]:
-    stories = [story for story in STORIES if given.only in story.name]
-    work = [(store, story) for store in given.store for story in stories]
-    reports = [folder / f"report-{number}.json" for number in range(PROCESSES)]
+    stories = [story for story in ALL if given.only in story.name]
+    work = [(store, story) for story in stories for store in given.store]
+    reports = [folder / f"report-{number}.json" for number in range(given.processes)]
     children = []
     for number, report in enumerate(reports):
         child = os.fork()
         if child == 0:
-            _share(work[number::PROCESSES], folder / f"share-{number}", server, report)
+            _share(work[number :: given.processes], folder / f"share-{number}", server, report, given)
             os._exit(0)
         children.append(child)
     for child in children:
@@ -79,16 +83,21 @@ def _all(given: argparse.Namespace, folder: Path, server: PostgresServer) -> tup
     return kills, passed
 
 
-def _share(work: list[tuple[str, Story]], folder: Path, server: PostgresServer, report: Path) -> None:
+def _share(
+    work: list[tuple[str, Story]], folder: Path, server: PostgresServer, report: Path, given: argparse.Namespace
+) -> None:
     """Do a part of the work in this process."""
     kills: list[Kill] = []
     passed: Counter[str] = Counter()
+    ends = time.monotonic() + given.minutes * 60
     try:
         for store in dict.fromkeys(store for store, _ in work):
             stage = Stage(store, folder / store, server.url if store == "postgres" else "")
-            matrix = Matrix(stage)
+            matrix = Matrix(stage, often=given.often)
             for story in [story for other, story in work if other == store]:
-                done = list(matrix.kills(story))
+                if time.monotonic() > ends:
+                    break
+                done = _kills(matrix, store, story)
                 kills += done
                 broken = sum(bool(kill.faults) for kill in done)
                 print(
@@ -101,6 +110,14 @@ def _share(work: list[tuple[str, Story]], folder: Path, server: PostgresServer, 
         traceback.print_exc()
         os._exit(1)
     report.write_text(json.dumps({"kills": [asdict(kill) for kill in kills], "passed": passed}))
+
+
+def _kills(matrix: Matrix, store: str, story: Story) -> list[Kill]:
+    try:
+        return list(matrix.kills(story))
+    except AssertionError as error:
+        traceback.print_exc()
+        return [Kill(story=story.name, store=store, at=("undisturbed", 1), happened=False, faults=[f"stuck: {error}"])]
 
 
 if __name__ == "__main__":

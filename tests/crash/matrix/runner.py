@@ -19,6 +19,8 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+import sqlalchemy.dialects.postgresql
+import sqlalchemy.dialects.sqlite  # noqa: F401 - else each process imports it anew
 from psycopg import sql
 
 from holdfast.store.open import open_store
@@ -30,6 +32,10 @@ from tests.crash.matrix.stories import Story
 
 OFTEN = 8
 """Passes of one label in one story at which it is killed: the first ones, and the last."""
+RECOVERING: Sequence[Pass] = (("takeover.before", 1), ("takeover.after", 1), ("claim.loaded", 1))
+"""Where a process that recovers from a kill is killed as well."""
+FIRST_DEATHS = ("step.after", "transaction.ran", "workflow.before")
+"""Where the one before it was killed: at the first of these that the story passes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,8 +122,11 @@ def _make_tables(place: Place) -> None:
 class Matrix:
     """One story after another, on one kind of store."""
 
-    def __init__(self, stage: Stage, *, choose: Callable[[Sequence[Pass]], Sequence[Pass]] | None = None) -> None:
+    def __init__(
+        self, stage: Stage, *, choose: Callable[[Sequence[Pass]], Sequence[Pass]] | None = None, often: int = OFTEN
+    ) -> None:
         self._stage = stage
+        self._often = often
         self._choose = choose or (lambda passes: passes)
         self.passed: Counter[str] = Counter()
         """How often each label was passed undisturbed, over all stories."""
@@ -129,11 +138,16 @@ class Matrix:
             undisturbed = json.loads(place.facts("undisturbed").read_text())
             counts = Counter(label for label, _ in read_log(place.log))
         self.passed += counts
-        for at in self._choose(choose_passes(counts, most=OFTEN)):
+        for at in self._choose(choose_passes(counts, most=self._often)):
             yield self._kill(story, at, undisturbed)
+        first = next((point, 1) for point in FIRST_DEATHS if counts[point])
+        for at in self._choose(RECOVERING):
+            yield self._kill(story, at, undisturbed, first=first)
 
-    def _kill(self, story: Story, at: Pass, undisturbed: dict[str, Any]) -> Kill:
+    def _kill(self, story: Story, at: Pass, undisturbed: dict[str, Any], *, first: Pass | None = None) -> Kill:
         with self._stage.place(with_schema=not story.first_launch) as place:
+            if first is not None:
+                self._tell(story, place, "died", first)
             died = not self._tell(story, place, "killed", at)
             after: Log = []
             found = place.facts("killed")
