@@ -64,7 +64,7 @@ def reached(point: str, about: Any = None) -> None:
     """Tell the hook, if there is one, that this thread has come to `point`, a name in `POINTS`.
 
     `about` is the units of a commit, the `StepInfo` of a step, the id of a workflow or worker, the name of a
-    transaction or schedule, the workflows of a claim, the step that is undone, or the number of a migration; or nothing.
+    transaction or schedule, the workflows of a claim, the step that is undone, or the number of a migration.
     """
     if _hook is not None:
         _hook(point, about)

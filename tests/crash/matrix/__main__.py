@@ -30,15 +30,14 @@ def main() -> None:
     given = _arguments()
     with tempfile.TemporaryDirectory(prefix="holdfast-matrix-") as name:
         folder = Path(name)
-        server = PostgresServer(folder / "postgres")
+        # In a folder of its own: the server's user may not enter this one.
+        server = PostgresServer(Path(tempfile.mkdtemp(prefix="holdfast-postgres-")))
         if "postgres" in given.store:
-            server.folder.mkdir()
             server.ensure_running()
         try:
             kills, passed = _all(given, folder, server)
         finally:
-            if "postgres" in given.store:
-                server.destroy()
+            server.destroy()
     if given.table is not None:
         given.table.write_text(page(kills, passed), encoding="utf-8")
     wrong = [kill for kill in kills if kill.faults]
