@@ -39,7 +39,8 @@ def main() -> None:
         finally:
             server.destroy()
     if given.table is not None:
-        given.table.write_text(page(kills, passed), encoding="utf-8")
+        asked = [(story.name, store) for story in _asked(given) for store in given.store]
+        given.table.write_text(page(kills, passed, often=given.often, asked=asked), encoding="utf-8")
     wrong = [kill for kill in kills if kill.faults]
     for kill in wrong:
         print(f"{kill.store}, {kill.story}, {kill.at[0]} no. {kill.at[1]}:", *kill.faults, sep="\n  ")
@@ -58,9 +59,12 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _asked(given: argparse.Namespace) -> list[Story]:
+    return [story for story in ALL if given.only in story.name]
+
+
 def _all(given: argparse.Namespace, folder: Path, server: PostgresServer) -> tuple[list[Kill], Counter[str]]:
-    stories = [story for story in ALL if given.only in story.name]
-    work = [(store, story) for story in stories for store in given.store]
+    work = [(store, story) for story in _asked(given) for store in given.store]
     reports = [folder / f"report-{number}.json" for number in range(given.processes)]
     children = []
     for number, report in enumerate(reports):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import platform
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 
 from holdfast.failpoints import POINTS
 from tests.crash.matrix.runner import Kill
@@ -17,19 +20,37 @@ a client would, and everything is compared: what can be seen from outside, the a
 how each workflow ended, the journal that the dead process left with the one at the end, and which steps ran again.
 
 **Lost** counts effects, messages and outcomes that are missing or different; **duplicated** those that are there more
-often, and steps that ran again although their outcome was recorded. Where a label is passed more than eight times in a
-story, the first seven and the last are killed; what every process writes at its launch or each second, at its first.
+often, and steps that ran again although their outcome was recorded. In each story, processes that recover are killed as
+well. What every process writes at its launch or each second is killed at its first pass.
 """
 
 
-def page(kills: Sequence[Kill], passed: Counter[str]) -> str:
-    """Write the page."""
-    return "\n".join([_HEAD, *_summary(kills), "", *_stories(kills), "", *_points(kills, passed), ""])
+def page(kills: Sequence[Kill], passed: Counter[str], *, often: int, asked: Sequence[tuple[str, str]]) -> str:
+    """Write the page. `often`: kills at passes of one label in a story; `asked`: the stories and stores."""
+    parts = [
+        _HEAD,
+        *_summary(kills, often),
+        "",
+        *_stories(kills),
+        *_left_out(kills, asked),
+        "",
+        *_points(kills, passed),
+    ]
+    return "\n".join([*parts, ""])
 
 
-def _summary(kills: Sequence[Kill]) -> Iterator[str]:
+def _summary(kills: Sequence[Kill], often: int) -> Iterator[str]:
     happened = sum(kill.happened for kill in kills)
-    yield f"{happened:,} kills, {sum(map(_lost, kills))} lost, {sum(map(_doubled, kills))} duplicated."
+    yield f"**{happened:,} kills, {sum(map(_lost, kills))} lost, {sum(map(_doubled, kills))} duplicated.** Of the passes"
+    yield f"of one label in a story, no more than {often} met a kill in this run."
+    yield f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, psycopg {version('psycopg')}."
+
+
+def _left_out(kills: Sequence[Kill], asked: Sequence[tuple[str, str]]) -> Iterator[str]:
+    done = {(kill.story, kill.store) for kill in kills}
+    if left := [f"{story} ({store})" for story, store in asked if (story, store) not in done]:
+        yield ""
+        yield f"Time was up before these were killed in this run: {', '.join(left)}."
 
 
 def _lost(kill: Kill) -> bool:
