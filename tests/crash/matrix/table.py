@@ -41,8 +41,8 @@ def page(kills: Sequence[Kill], passed: Counter[str], *, often: int, asked: Sequ
 
 def _summary(kills: Sequence[Kill], often: int) -> Iterator[str]:
     happened = sum(kill.happened for kill in kills)
-    yield f"**{happened:,} kills, {sum(map(_lost, kills))} lost, {sum(map(_doubled, kills))} duplicated.** Of the passes"
-    yield f"of one label in a story, no more than {often} met a kill in this run."
+    yield f"**{happened:,} kills, {sum(map(_lost, kills))} lost, {sum(map(_doubled, kills))} duplicated.**"
+    yield f"Of the passes of one label in a story, no more than {often} met a kill in this run."
     yield f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, psycopg {version('psycopg')}."
 
 
