@@ -46,7 +46,17 @@ def test_whatever_the_hint_a_value_comes_back_equal_and_of_the_same_type(value: 
 
 @pytest.mark.parametrize(
     ("value", "hint"),
-    [("ten", int), ("10", int), (True, int), (1, bool), (1, float), (1.0, int), (1, str), (None, int), ("1", int | None)],
+    [
+        ("ten", int),
+        ("10", int),
+        (True, int),
+        (1, bool),
+        (1, float),
+        (1.0, int),
+        (1, str),
+        (None, int),
+        ("1", int | None),
+    ],
 )
 def test_what_a_caller_gives_against_a_hint_is_not_converted(value: object, hint: Any) -> None:
     codec = Codec()
@@ -91,7 +101,9 @@ def test_what_would_not_come_back_is_refused_naming_the_place(value: object, hin
 
 
 @pytest.mark.parametrize(
-    "value", [math.inf, -math.inf, -0.0, 10**5000, -(10**5000), 5e-324], ids=["inf", "-inf", "-0", "huge", "-huge", "tiny"]
+    "value",
+    [math.inf, -math.inf, -0.0, 10**5000, -(10**5000), 5e-324],
+    ids=["inf", "-inf", "-0", "huge", "-huge", "tiny"],
 )
 def test_numbers_that_json_lacks_come_back(value: float) -> None:
     codec = Codec()
@@ -101,7 +113,9 @@ def test_numbers_that_json_lacks_come_back(value: float) -> None:
     assert math.copysign(1, found[0]) == math.copysign(1, value) if isinstance(value, float) else True
 
 
-@pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', "1e400", "[-1e400]", "NaN", "Infinity", '{"a": ', "", "[1,]", "'a'"])
+@pytest.mark.parametrize(
+    "text", ['{"a": 1, "a": 2}', "1e400", "[-1e400]", "NaN", "Infinity", '{"a": ', "", "[1,]", "'a'"]
+)
 def test_text_that_is_not_strict_json_is_refused(text: str) -> None:
     with pytest.raises(PayloadError):
         Codec().decode(text)

@@ -9,7 +9,7 @@ from holdfast.core.codec.compiler import Compiler
 from holdfast.core.codec.digest import digest
 from holdfast.core.codec.exceptions import ExceptionForm
 from holdfast.core.codec.form import Form
-from holdfast.core.codec.jsontext import Json, dumps, is_plain, loads, may_hold_tags
+from holdfast.core.codec.jsontext import Json, dumps, faithful, is_plain, loads, may_hold_tags
 from holdfast.core.codec.refusal import Refusal, key_segment, qualified_name
 from holdfast.core.codec.registry import Entry, Registry
 from holdfast.core.codec.signature import POSITIONAL, CallSignature
@@ -122,7 +122,7 @@ class Codec:
                 except Refusal as refusal:
                     refusal.inside(key_segment(name))
                     raise
-            return self._sealed(dumps(trees))
+            return self._sealed(faithful(trees))
         except Refusal as refusal:
             raise refusal.error() from refusal.__cause__
         except RecursionError:
@@ -177,7 +177,7 @@ class Codec:
 
     def _sealed_call(self, trees: dict[str, Json]) -> str:
         try:
-            return self._sealed(dumps(trees))
+            return self._sealed(faithful(trees))
         except Refusal as refusal:
             raise refusal.error() from refusal.__cause__
 
@@ -241,10 +241,10 @@ class Codec:
     def _written(self, value: object, form: Form) -> str:
         if form is self._untyped and is_plain(value):
             try:
-                return dumps(value)
-            except ValueError:
-                pass  # a NaN, an infinity or a giant integer: they need tags
-        return dumps(form.write(value, 0))
+                return faithful(value)
+            except (ValueError, Refusal):
+                pass  # a NaN, an infinity, a giant integer or a split pair of surrogates: they need tags
+        return faithful(form.write(value, 0))
 
     def _argument(self, signature: CallSignature, name: str, tree: Json) -> Any:
         try:

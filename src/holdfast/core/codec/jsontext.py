@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from holdfast.core.codec.refusal import Refusal
+from holdfast.core.codec.refusal import Refusal, key_segment
 
 Json = Any
 """What `json` makes of a text: None, bool, int, float, str, list and dict with keys that are text."""
@@ -41,6 +42,36 @@ def encoding(encoder: json.JSONEncoder) -> Callable[[Json], str]:
 # Cycles never get here: `is_plain` and the forms stop at MAX_DEPTH.
 dumps = encoding(json.JSONEncoder(ensure_ascii=True, allow_nan=False, check_circular=False))
 """Write a tree. Raises `ValueError` for NaN, infinities and integers too long for Python's digit limit."""
+
+
+# JSON writes a high and a low surrogate that stand together as it writes the one character that they make.
+_SPLIT_PAIR = re.compile("(?<=[\ud800-\udbff])(?=[\udc00-\udfff])")
+
+
+def unjoined(text: str) -> list[str]:
+    """Return a text in parts of which none holds two surrogates that reading would join into one character."""
+    return [text] if text.isascii() else _SPLIT_PAIR.split(text)
+
+
+def faithful(tree: Json) -> str:
+    """Write a tree. Raises `Refusal` for text that would come back as another, and `ValueError` as `dumps` does."""
+    text = dumps(tree)
+    if "\\ud" in text:
+        _refuse_split_pairs(tree)
+    return text
+
+
+def _refuse_split_pairs(tree: Json) -> None:
+    if type(tree) is str and len(unjoined(tree)) > 1:
+        raise Refusal("its two surrogates would come back as the one character that they make")
+    members = tree.items() if type(tree) is dict else enumerate(tree) if type(tree) is list else ()
+    for place, member in members:
+        try:
+            _refuse_split_pairs(place)
+            _refuse_split_pairs(member)
+        except Refusal as refusal:
+            refusal.inside(key_segment(place))
+            raise
 
 
 def loads(text: str) -> Json:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from holdfast.core.codec.form import ESCAPE, deeper, tagged
-from holdfast.core.codec.jsontext import RESERVED, Json, dumps
+from holdfast.core.codec.jsontext import RESERVED, Json, dumps, unjoined
 from holdfast.core.codec.refusal import Refusal, key_segment, qualified_name
 from holdfast.core.codec.registry import Entry, Registry
 from holdfast.core.codec.scalars import FLOAT, INT, SCALARS, Scalar
@@ -14,7 +14,7 @@ from holdfast.core.codec.scalars import FLOAT, INT, SCALARS, Scalar
 Write = Callable[[Any, int], Json]
 
 STANDARD_TAGS = frozenset(
-    {"any", "dict", "tuple", "set", "frozenset", FLOAT.name, INT.name, *(scalar.name for scalar in SCALARS)}
+    {"any", "str", "dict", "tuple", "set", "frozenset", FLOAT.name, INT.name, *(scalar.name for scalar in SCALARS)}
 )
 
 # Well below the fewest digits (640) that Python's limit on reading integers can be set to.
@@ -29,7 +29,8 @@ class Untyped:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._writers: dict[type, Write] = {
-            **dict.fromkeys((str, bool, type(None)), _same),
+            **dict.fromkeys((bool, type(None)), _same),
+            str: _write_str,
             int: _write_int,
             float: _write_float,
             list: self.write_members,
@@ -41,6 +42,7 @@ class Untyped:
         }
         self._readers: dict[str, Callable[[Json], Any]] = {
             ESCAPE: self._read_bare,
+            "str": _read_str,
             "dict": self._read_pairs,
             "tuple": lambda tree: tuple(self._read_list(tree)),
             "set": lambda tree: read_set(set, self._read_list(tree)),
@@ -76,6 +78,7 @@ class Untyped:
     def _write_dict(self, value: dict[Any, Any], depth: int) -> Json:
         depth = deeper(depth)
         text_only = _TEXT_ONLY.issuperset(map(type, value)) and RESERVED not in value
+        text_only = text_only and all(len(unjoined(key)) == 1 for key in value)
         pairs = []
         for key, member in value.items():
             try:
@@ -178,6 +181,17 @@ class Untyped:
 
 def _same(value: Any, _depth: int) -> Json:
     return value
+
+
+def _write_str(value: str, _depth: int) -> Json:
+    parts = unjoined(value)
+    return value if len(parts) == 1 else tagged("str", parts)
+
+
+def _read_str(tree: Json) -> str:
+    if type(tree) is not list or any(type(part) is not str for part in tree):
+        raise Refusal("the stored text is malformed: an array of its parts is expected")
+    return "".join(tree)
 
 
 def _write_int(value: int, _depth: int) -> Json:
