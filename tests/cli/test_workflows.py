@@ -25,7 +25,7 @@ def test_list_shows_the_newest_first_and_pages_through_all(working: Holdfast, co
         seen += [workflow["id"] for workflow in page["workflows"]]
         if page["next"] is None:
             break
-        arguments = ("--next", page["next"])
+        arguments = ("--after", page["next"])
     assert seen == ["w4", "w3", "w2", "w1", "w0"]
     assert "w3" in command("list")
 
@@ -41,9 +41,9 @@ def test_list_filters_by_status_name_prefix_and_time(working: Holdfast, command:
     assert ids("--status", "succeeded") == ["good-1"]
     assert ids("--status", "succeeded", "--status", "suspended") == ["long-1", "good-1"]
     assert ids("--name", "waits") == ids("--id-prefix", "long") == ["long-1"]
-    assert ids("--after", "1h") == ["long-1", "good-1"]
-    assert ids("--before", "2001-01-01") == []
-    assert "neither ISO 8601" in command("list", "--after", "yesterday", code=2)
+    assert ids("--since", "1h") == ["long-1", "good-1"]
+    assert ids("--until", "2001-01-01") == []
+    assert "neither ISO 8601" in command("list", "--since", "yesterday", code=2)
 
 
 def test_show_draws_the_journal_as_a_tree(working: Holdfast, command: Command) -> None:

@@ -33,6 +33,11 @@ class Admin:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    @property
+    def engine(self) -> Engine:
+        """What reads and writes for it, for integrations."""
+        return self._engine
+
     # Looking
 
     def list(self, where: WorkflowFilter | None = None) -> builtins.list[WorkflowRecord]:
@@ -58,17 +63,17 @@ class Admin:
                 yield record
             where = where.after(page[-1])
 
-    def count(self, *by: Aspect) -> builtins.list[WorkflowCount]:
+    def count(self, *by: Aspect, where: WorkflowFilter | None = None) -> builtins.list[WorkflowCount]:
         """Count workflows by `"status"`, `"name"`, `"queue"`, or any of these together; by nothing: all.
 
-        Each count comes with the time at which the oldest workflow without an outcome was created. It reads the
-        narrow table of all workflows once.
+        Each count comes with the time at which the oldest workflow without an outcome was created. Without a filter it
+        reads the narrow table of all workflows once; with one it reads all that match, page by page.
         """
-        return _run("count", looking.count(self._engine, by))
+        return _run("count", looking.count(self._engine, by, where))
 
-    async def acount(self, *by: Aspect) -> builtins.list[WorkflowCount]:
+    async def acount(self, *by: Aspect, where: WorkflowFilter | None = None) -> builtins.list[WorkflowCount]:
         """Count workflows in a coroutine; see `count`."""
-        return await drive_async(looking.count(self._engine, by))
+        return await drive_async(looking.count(self._engine, by, where))
 
     def show(self, workflow_id: str) -> WorkflowDetails:
         """Read a workflow with its journal, children, approvals, attributes and lineage. Raises `WorkflowNotFound`."""

@@ -1,24 +1,30 @@
-"""Changing what a workflow does, by its id: `send`, `cancel`, `resume`."""
+"""Changing what workflows do, by id or by filter: `send`, `cancel`, `resume`, `retry`, `delete`."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import click
 
-from holdfast.cli.database import url_option, writing_to
+from holdfast.api.admin import Admin
+from holdfast.cli.database import managing, url_option, writing_to
 from holdfast.cli.exits import CommandFailed, Exit
+from holdfast.cli.filters import chosen, filter_options, is_given
 from holdfast.cli.output import cell, json_option, print_json, say, show, status_cell, table
+from holdfast.cli.program import codec_option
 from holdfast.cli.values import message_value
-from holdfast.core.model import Status
-from holdfast.errors import WorkflowNotFound
+from holdfast.core.management import Changed
 from holdfast.runtime import messages
+from holdfast.runtime.changing import Target
 from holdfast.runtime.effects import drive
-from holdfast.runtime.engine import Engine
-from holdfast.store.writes import Receipt, Resume, Unit
 
-_NOT_SET_ASIDE = "is {status}, neither blocked nor dead: nothing was changed"
+F = TypeVar("F", bound=Callable[..., Any])
+
+_SHOWN = 20
+"""Workflows that are shown before somebody is asked; their count tells of all."""
 
 
 @click.command("send")
@@ -44,56 +50,159 @@ def send_command(
         say(f"sent to {workflow_id}")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """A change to one or many workflows: what it is called, and how it is made."""
+
+    verb: str
+    done: str
+    make: Callable[[Target, int, bool], Changed]
+    """Of a target, a limit, and whether this is a dry run."""
+    note: str = ""
+    """What else the question says."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """Which workflows were asked for on the command line, and how sure the person is."""
+
+    workflow_ids: tuple[str, ...]
+    where: dict[str, Any]
+    limit: int
+    dry_run: bool
+    yes: bool
+    as_json: bool
+
+    @property
+    def target(self) -> Target:
+        """What management takes. Raises `click.UsageError` unless there are either ids or filters."""
+        if bool(self.workflow_ids) == is_given(self.where):
+            raise click.UsageError("name workflows by their ids, or choose them with filters such as --status failed")
+        return self.workflow_ids or chosen(self.where)
+
+
+def choosing(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command ids or filters to choose workflows by, and ask for each what it changes."""
+    for option in (
+        url_option,
+        json_option,
+        click.option("--yes", is_flag=True, help="Do not ask."),
+        click.option("--dry-run", is_flag=True, help="Change nothing; tell what would be changed."),
+        click.option(
+            "--limit", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="At most so many."
+        ),
+        filter_options,
+        click.argument("workflow_ids", metavar="[ID]...", nargs=-1),
+    ):
+        command = option(command)
+    return command
+
+
+def _choice(values: dict[str, Any]) -> Choice:
+    own = {name: values.pop(name) for name in ("workflow_ids", "limit", "dry_run", "yes", "as_json")}
+    return Choice(**own, where=values)
+
+
 @click.command("cancel")
-@click.argument("workflow_ids", metavar="ID...", nargs=-1, required=True)
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@json_option
-@url_option
-def cancel_command(url: str, workflow_ids: tuple[str, ...], *, yes: bool, as_json: bool) -> None:
-    """Ask for the cancellation of workflows and of their children.
+@click.option("--only", is_flag=True, help="Leave their children alone.")
+@choosing
+def cancel_command(url: str, *, only: bool, **values: Any) -> None:
+    """Ask for the cancellation of workflows, by id or by filter, and of their children.
 
     Each workflow's code sees it at its next durable operation, and may clean up first.
     """
-    with writing_to(url) as engine:
-        _confirm(engine, "cancel", workflow_ids, yes=yes)
-        touched = {workflow_id: drive(engine.cancel(workflow_id)) for workflow_id in workflow_ids}
-        _report(engine, touched, as_json=as_json)
+    with managing(url) as admin:
+
+        def make(target: Target, limit: int, dry: bool) -> Changed:  # noqa: FBT001 - a callback's
+            return admin.cancel(target, children=not only, limit=limit, dry_run=dry)
+
+        note = "" if only else " and their children"
+        _carry_out(admin, Change(verb="cancel", done="cancellation asked for", make=make, note=note), _choice(values))
 
 
 @click.command("resume")
-@click.argument("workflow_ids", metavar="ID...", nargs=-1, required=True)
-@json_option
-@url_option
-def resume_command(url: str, workflow_ids: tuple[str, ...], *, as_json: bool) -> None:
-    """Let blocked and dead workflows go on, once what stopped them is mended."""
-    with writing_to(url) as engine:
-        before = {workflow_id: _resume(engine, workflow_id) for workflow_id in workflow_ids}
-        touched = {workflow_id: None if status is None else [workflow_id] for workflow_id, status in before.items()}
-        _report(engine, touched, as_json=as_json)
-    idle = [each for each, status in before.items() if status not in {None, Status.BLOCKED, Status.DEAD}]
-    for workflow_id in idle:
-        say(f"workflow {workflow_id} {_NOT_SET_ASIDE.format(status=before[workflow_id])}")
-    if idle:
+@choosing
+def resume_command(url: str, **values: Any) -> None:
+    """Let blocked and dead workflows go on, by id or by filter, once what stopped them is mended.
+
+    Ids are resumed without a question.
+    """
+    choice = _choice(values)
+    with managing(url) as admin:
+
+        def make(target: Target, limit: int, dry: bool) -> Changed:  # noqa: FBT001 - a callback's
+            return admin.resume(target, limit=limit, dry_run=dry)
+
+        _carry_out(admin, Change(verb="resume", done="resumed", make=make), choice, ask_first=not choice.workflow_ids)
+
+
+@click.command("retry")
+@click.option("--from-start", is_flag=True, help="Take over nothing but the input.")
+@click.option("--version", metavar="VERSION", help="Run under this version of the code, not the original's.")
+@codec_option
+@choosing
+def retry_command(url: str, *, from_start: bool, version: str | None, target: str | None, **values: Any) -> None:
+    """Try failed and cancelled workflows again, by id or by filter, each as a new one from the step that failed.
+
+    The originals stay as they are. A retry has the id ID~retry; retried again, it is the same one.
+    Ids are retried without a question.
+    """
+    choice = _choice(values)
+    with managing(url, target) as admin:
+
+        def make(chosen: Target, limit: int, dry: bool) -> Changed:  # noqa: FBT001 - a callback's
+            return admin.retry(chosen, from_start=from_start, version=version, limit=limit, dry_run=dry)
+
+        _carry_out(admin, Change(verb="retry", done="retried as", make=make), choice, ask_first=not choice.workflow_ids)
+
+
+@click.command("delete")
+@click.option("--children", is_flag=True, help="With all their descendants, of a workflow all or none.")
+@choosing
+def delete_command(url: str, *, children: bool, **values: Any) -> None:
+    """Delete workflows, by id or by filter, that have ended or are set aside, with all that is recorded for them.
+
+    Approvals and their audit trails stay. What others wait for stays too, and what may still go on by itself.
+    """
+    with managing(url) as admin:
+
+        def make(target: Target, limit: int, dry: bool) -> Changed:  # noqa: FBT001 - a callback's
+            return admin.delete(target, children=children, limit=limit, dry_run=dry)
+
+        note = " and their descendants" if children else ""
+        _carry_out(admin, Change(verb="delete", done="deleted", make=make, note=note), _choice(values))
+
+
+def _carry_out(admin: Admin, change: Change, choice: Choice, *, ask_first: bool = True) -> None:
+    """Show what is chosen and ask, change it, and say what became of it."""
+    target = choice.target
+    if choice.dry_run or (ask_first and not choice.yes):
+        planned = change.make(target, choice.limit, True)
+        if choice.dry_run:
+            _report(change, planned, as_json=choice.as_json)
+            return
+        if planned.workflow_ids:
+            _ask(admin, change, planned, choice)
+    changed = change.make(target, choice.limit, False)
+    _report(change, changed, as_json=choice.as_json)
+    if choice.workflow_ids and changed.kept:
         raise click.exceptions.Exit(Exit.REFUSED)
 
 
-def _resume(engine: Engine, workflow_id: str) -> Status | None:
-    receipt: Receipt = engine.committer.submit(Unit(writes=(Resume(workflow_id=workflow_id),))).wait()
-    status: Status | None = receipt.results[0]
-    return status
-
-
-def _confirm(engine: Engine, verb: str, workflow_ids: Sequence[str], *, yes: bool) -> None:
-    """Show what is about to change, and ask. Raises `WorkflowNotFound`, before anything is changed, and `Abort`."""
-    found = {each: engine.store.get_workflow(each) for each in workflow_ids}
-    for workflow_id, record in found.items():
-        if record is None:
-            raise WorkflowNotFound(workflow_id)
-    if yes:
-        return
-    rows = [(cell(each), cell(record.name), status_cell(record.status)) for each, record in found.items() if record]
-    show(table("id", "name", "status", rows=rows, wrap=("id",)))
-    ask(f"{verb} {len(rows)} workflow{'s' if len(rows) != 1 else ''} and their children?")
+def _ask(admin: Admin, change: Change, planned: Changed, choice: Choice) -> None:
+    count = len(planned)
+    question = f"{change.verb} {count} workflow{'s' if count != 1 else ''}{change.note}?"
+    if planned.more:
+        question = f"more than {count} match; {change.verb} the newest {count}{change.note}?"
+    if not choice.as_json:
+        engine = admin.engine
+        ids = [each.removesuffix("~retry") if change.verb == "retry" else each for each in planned.workflow_ids]
+        found = [record for each in ids[:_SHOWN] if (record := engine.store.get_workflow(each)) is not None]
+        rows = [(cell(each.workflow_id), cell(each.name), status_cell(each.status)) for each in found]
+        show(table("id", "name", "status", rows=rows, wrap=("id",)))
+        if count > _SHOWN:
+            say(f"… and {count - _SHOWN} more")
+    ask(question)
 
 
 def ask(question: str) -> None:
@@ -103,20 +212,27 @@ def ask(question: str) -> None:
     click.confirm(question, abort=True, err=True)
 
 
-def _report(engine: Engine, touched: dict[str, list[str] | None], *, as_json: bool) -> None:
-    """Say how the workflows stand now. Fails if one of them does not exist."""
-    missing = [workflow_id for workflow_id, ids in touched.items() if ids is None]
-    known = {workflow_id: record for workflow_id in touched if (record := engine.store.get_workflow(workflow_id))}
+def _report(change: Change, changed: Changed, *, as_json: bool) -> None:
+    """Say what was changed, or in a dry run would be, and what was not and why."""
     if as_json:
-        documents = [
-            {"id": each, "status": record.status.value, "cancel_asked": record.cancel_at is not None, "touched": ids}
-            for each, ids in touched.items()
-            if (record := known.get(each)) is not None
-        ]
-        print_json({"workflows": documents, "missing": missing})
-    else:
-        for record in known.values():
-            asked = "  cancellation asked for" if record.cancel_at and not record.status.is_terminal else ""
-            show(status_cell(record.status.value).append_text(cell(f"  {record.workflow_id}{asked}", length=600)))
-    if missing:
-        raise WorkflowNotFound(missing[0])
+        print_json(changed_document(changed))
+        return
+    done = f"would {change.verb}" if changed.dry_run else change.done
+    for workflow_id in changed.workflow_ids:
+        show(cell(f"{done}  {workflow_id}", length=600))
+    for workflow_id, reason in changed.kept.items():
+        say(f"left as it is: {workflow_id}: {reason}")
+    if not changed.workflow_ids and not changed.kept:
+        say("no workflows match")
+    if changed.more:
+        say("the limit was reached, and more match: run it again, or with a larger --limit")
+
+
+def changed_document(changed: Changed) -> dict[str, Any]:
+    """Describe what became of a change."""
+    return {
+        "workflows": list(changed.workflow_ids),
+        "kept": dict(changed.kept),
+        "more": changed.more,
+        "dry_run": changed.dry_run,
+    }

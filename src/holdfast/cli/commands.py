@@ -7,14 +7,18 @@ import logging
 import click
 
 from holdfast.cli.approvals import approvals
-from holdfast.cli.changes import cancel_command, resume_command, send_command
+from holdfast.cli.changes import cancel_command, delete_command, resume_command, retry_command, send_command
 from holdfast.cli.check import check_command, replay_command
 from holdfast.cli.completion import completion_command
 from holdfast.cli.doctor import doctor_command
 from holdfast.cli.exits import Guarded
+from holdfast.cli.moving import export_command, fork_command, import_command
+from holdfast.cli.queues import queues
+from holdfast.cli.retention import gc_command
 from holdfast.cli.schedules import schedules
 from holdfast.cli.schema import backup_command, migrate_command
 from holdfast.cli.start import start_command
+from holdfast.cli.stats import stats_command
 from holdfast.cli.worker import worker_command
 from holdfast.cli.workflows import list_command, show_command, watch_command
 
@@ -36,13 +40,21 @@ def holdfast(ctx: click.Context) -> None:
 for _command in (
     worker_command,
     list_command,
+    stats_command,
     show_command,
     watch_command,
     start_command,
     send_command,
     cancel_command,
     resume_command,
+    retry_command,
+    fork_command,
+    delete_command,
+    gc_command,
+    export_command,
+    import_command,
     approvals,
+    queues,
     schedules,
     check_command,
     replay_command,

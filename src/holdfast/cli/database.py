@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
 
+from holdfast.api.admin import Admin
 from holdfast.api.registry import registry
+from holdfast.cli.program import load_app
 from holdfast.core.codec import Codec
 from holdfast.core.options import Config
 from holdfast.errors import ConfigurationError
 from holdfast.runtime.engine import Engine
-from holdfast.runtime.notifier import Notifier
+from holdfast.runtime.remote import RemoteService
 from holdfast.store.base import Store
 from holdfast.store.open import open_store
 from holdfast.store.overview import Inspection
@@ -86,37 +88,22 @@ def writing(store: Store, codec: Codec | None = None) -> Iterator[Engine]:
     What is written and what is waited for works as anywhere else, news for other processes included.
     """
     check_schema(store.inspect())
-    engine = Engine(
-        store,
-        registry,
-        config=Config(),
-        codec=codec or Codec(max_bytes=Config().max_payload, signatures=registry.signatures),
-    )
+    codec = codec or Codec(max_bytes=Config().max_payload, signatures=registry.signatures)
+    engine = Engine(store, registry, config=Config(), codec=codec)
     # It takes nothing to run: what it starts is left to workers.
     engine.closing = True
-    store.open(migrate=False)
-    notifier = Notifier(store)
+    service = RemoteService(engine)
+    service.start()
     alarm = threading.Timer(PATIENCE, engine.committer.give_up)
     alarm.daemon = True
+    alarm.start()
     try:
-        engine.clock.synchronise()
-        engine.on_news = notifier.push
-        notifier.start()
-        engine.committer.start()
-        listener = store.listen(engine.heard)
-        alarm.start()
-        try:
-            yield engine
-        finally:
-            alarm.cancel()
-            listener.stop()
-            engine.committer.stop()
-            notifier.stop()
+        yield engine
     finally:
+        alarm.cancel()
+        service.stop()
         engine.pool.stop()
         engine.loops.stop()
-        with suppress(Exception):
-            store.close()
 
 
 @contextmanager
@@ -124,3 +111,14 @@ def writing_to(url: str) -> Iterator[Engine]:
     """Give such an engine on the database with this URL."""
     with writing(open_store(url)) as engine:
         yield engine
+
+
+@contextmanager
+def managing(url: str, target: str | None = None) -> Iterator[Admin]:
+    """Give the management of the database with this URL.
+
+    `target` names the application whose payload codec, and whose functions' parameters, are to be used.
+    """
+    codec = None if target is None else load_app(target).codec
+    with writing(open_store(url), codec) as engine:
+        yield Admin(engine)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from holdfast.cli.output import at, iso
+from holdfast.core.management import Lineage
 from holdfast.core.model import Approval, AuditEntry, Checkpoint, Kind, Status, WaitOn, WorkerRecord, WorkflowRecord
 
 _APPROVAL_TOPIC = "approval:"
@@ -49,6 +50,17 @@ def workflow_document(record: WorkflowRecord, *, payloads: bool = True) -> dict[
             "report": payload(record.report),
         }
     return document
+
+
+def lineage_document(lineage: Lineage | None) -> dict[str, Any] | None:
+    """Describe where a fork comes from."""
+    if lineage is None:
+        return None
+    return {
+        "forked_from": lineage.forked_from,
+        "forked_step": lineage.forked_step,
+        "forked_at": iso(lineage.forked_at),
+    }
 
 
 def checkpoint_document(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -28,6 +28,9 @@ _WORDS = {
     Kind.GET_EVENT: "event read",
     Kind.STREAM: "stream",
     Kind.CANCEL: "cancelled here",
+    Kind.UNDO: "undoing begins",
+    Kind.ON_UNDO: "to undo, if it comes to that",
+    Kind.SKIPPED: "settled by a person, not undone",
 }
 _EXCERPT = 120
 _WORTH_TELLING = 0.0005

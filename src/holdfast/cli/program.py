@@ -31,6 +31,18 @@ def app_option(command: F) -> F:
     )(command)
 
 
+def codec_option(command: F) -> F:
+    """Give a command the option `--app`, for applications whose payloads it has to read or write."""
+    return click.option(
+        "--app",
+        "target",
+        envvar="HOLDFAST_APP",
+        show_envvar=True,
+        metavar="MODULE:NAME",
+        help="The application, if it has a payload codec (it may encrypt).",
+    )(command)
+
+
 def load_app(target: str) -> Holdfast:
     """Import an application. Raises `ConfigurationError`, and what the module itself raises."""
     module_name, separator, name = target.partition(":")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,14 +18,17 @@ from rich.text import Text
 
 from holdfast.cli.database import reading, url_option
 from holdfast.cli.documents import (
+    approval_document,
     checkpoint_document,
     error_phrase,
+    lineage_document,
     report_phrase,
     standing,
     wait_document,
     workflow_document,
 )
 from holdfast.cli.exits import CommandFailed, Exit
+from holdfast.cli.filters import chosen, cursor, filter_options
 from holdfast.cli.journal import line, tree, visible
 from holdfast.cli.output import (
     at,
@@ -38,7 +43,16 @@ from holdfast.cli.output import (
     status_cell,
     table,
 )
-from holdfast.core.model import Checkpoint, Status, WaitOn, WorkflowFilter, WorkflowRecord
+from holdfast.core.management import Lineage, attribute_value
+from holdfast.core.model import (
+    Approval,
+    AttributeValue,
+    Checkpoint,
+    Status,
+    WaitOn,
+    WorkflowFilter,
+    WorkflowRecord,
+)
 from holdfast.errors import ResultTimeout, WorkflowNotFound
 from holdfast.store.base import Store
 
@@ -47,55 +61,19 @@ _LOOK_SECONDS = 2.0
 """How long `watch` trusts that it hears of news."""
 
 
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def moment(text: str) -> float:
-    """Read a time: ISO 8601, in this machine's zone unless it names one, or how long ago. In seconds since the epoch.
-
-    Raises `click.BadParameter`.
-    """
-    if text[:-1].isdecimal() and text[-1:] in _UNITS:
-        return time.time() - float(text[:-1]) * _UNITS[text[-1]]
-    try:
-        return datetime.fromisoformat(text).astimezone().timestamp()
-    except ValueError:
-        raise click.BadParameter(
-            f"{text!r} is neither ISO 8601 (2026-01-31T12:00) nor how long ago (90s, 15m, 2h, 7d)"
-        ) from None
-
-
-def cursor(text: str) -> tuple[float, str]:
-    """Read where a page begins: what the page before said was next. Raises `click.BadParameter`."""
-    seconds, _, workflow_id = text.partition(",")
-    try:
-        return float(seconds), workflow_id
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is not what a page said was next") from None
-
-
 @click.command("list")
-@click.option("--status", multiple=True, type=click.Choice([each.value for each in Status]), help="May be repeated.")
-@click.option("--name", help="The workflow function's name.")
-@click.option("--id-prefix", metavar="TEXT", help="How the id begins.")
-@click.option("--parent", "parent_id", metavar="ID", help="Only the children of this workflow.")
-@click.option(
-    "--after", "created_after", type=moment, metavar="TIME", help="Created after: ISO 8601, or 90s, 15m, 2h, 7d ago."
-)
-@click.option("--before", "created_before", type=moment, metavar="TIME", help="Created before.")
+@filter_options
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
-@click.option("--next", "page", type=cursor, metavar="CURSOR", help="The page that begins where another one ended.")
+@click.option("--after", "page", type=cursor, metavar="CURSOR", help="The page after the one that ended with this.")
 @json_option
 @url_option
-def list_command(
-    url: str, status: tuple[str, ...], page: tuple[float, str] | None, *, as_json: bool, **where: Any
-) -> None:
-    """List workflows, newest first."""
-    wanted = WorkflowFilter(status=tuple(Status(each) for each in status) or None, before=page, **where)
+def list_command(url: str, page: tuple[float, str] | None, limit: int, *, as_json: bool, **where: Any) -> None:
+    """List workflows, newest first, a page at a time."""
+    wanted = replace(chosen(where), before=page, limit=limit)
     with reading(url) as store:
         found = store.list_workflows(wanted)
         now = store.now()
-    full = len(found) == wanted.limit
+    full = len(found) == limit
     following = f"{found[-1].created_at!r},{found[-1].workflow_id}" if full else None
     if as_json:
         documents = [workflow_document(record, payloads=False) for record in found]
@@ -104,12 +82,13 @@ def list_command(
     if not found:
         say("no workflows match")
         return
-    show(_workflow_table(found, now))
+    show(workflow_table(found, now))
     if following is not None:
-        say(f"there may be more: --next {following}")
+        say(f"there may be more: --after {shlex.quote(following)}")
 
 
-def _workflow_table(found: list[WorkflowRecord], now: float) -> Table:
+def workflow_table(found: Sequence[WorkflowRecord], now: float) -> Table:
+    """Draw workflows as rows."""
     rows = [
         (
             cell(record.workflow_id, length=100),
@@ -137,6 +116,10 @@ class Seen:
     journal: list[Checkpoint]
     waits: list[WaitOn]
     children: list[WorkflowRecord]
+    attributes: dict[str, AttributeValue]
+    lineage: Lineage | None
+    forks: list[str]
+    approvals: list[Approval]
     now: float
 
 
@@ -150,6 +133,10 @@ def look(store: Store, workflow_id: str) -> Seen:
         journal=store.journal(workflow_id),
         waits=store.waits(workflow_id) if record.status is Status.SUSPENDED else [],
         children=store.list_workflows(WorkflowFilter(parent_id=workflow_id)),
+        attributes={name: attribute_value(text) for name, text in store.attributes(workflow_id).items()},
+        lineage=store.lineage(workflow_id),
+        forks=store.forks(workflow_id),
+        approvals=store.approvals(workflow_id=workflow_id, limit=1000),
         now=store.now(),
     )
 
@@ -170,6 +157,10 @@ def show_command(url: str, workflow_id: str, *, everything: bool, as_json: bool)
                 "waits": [wait_document(wait) for wait in seen.waits],
                 "journal": [checkpoint_document(checkpoint) for checkpoint in seen.journal],
                 "children": [workflow_document(child, payloads=False) for child in seen.children],
+                "attributes": seen.attributes,
+                "lineage": lineage_document(seen.lineage),
+                "forks": seen.forks,
+                "approvals": [approval_document(approval) for approval in seen.approvals],
             }
         )
         return
@@ -190,6 +181,10 @@ def _facts(seen: Seen) -> Table:
         ("took", "" if record.finished_at is None else _age(record, now)),
         ("parent", record.parent_id),
         ("queue", record.queue),
+        ("attributes", [f"{name} = {value!r}" for name, value in seen.attributes.items()]),
+        ("forked from", _origin(seen.lineage)),
+        ("forks", seen.forks),
+        ("approvals", [f"{each.approval_id}  {each.status}  {each.subject}" for each in seen.approvals]),
         ("deadline", at(record.deadline_at, now)),
         ("cancel asked", at(record.cancel_at, now)),
         ("worker", record.owner),
@@ -199,6 +194,12 @@ def _facts(seen: Seen) -> Table:
         ("error", error_phrase(record.error)),
         ("set aside", report_phrase(record.report)),
     )
+
+
+def _origin(lineage: Lineage | None) -> str:
+    if lineage is None:
+        return ""
+    return f"{lineage.forked_from} {f'at {lineage.forked_step}' if lineage.forked_step else 'from its input'}"
 
 
 @click.command("watch")
@@ -281,5 +282,5 @@ def _watch_all(store: Store, timeout: float | None, *, as_json: bool) -> None:
                 head = Text(f"{at(overview.now, overview.now)}  ", style="dim").append_text(Text("  ").join(words))
                 head.append(f"  {len(overview.workers)} workers", style="dim")
                 newest = store.list_workflows(WorkflowFilter(limit=15))
-                live.update(Group(head, "", _workflow_table(newest, overview.now)), refresh=True)
+                live.update(Group(head, "", workflow_table(newest, overview.now)), refresh=True)
             time.sleep(1.0)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from holdfast.core.identity import check_text
 from holdfast.core.management import WorkflowCount, WorkflowDetails, attribute_value
-from holdfast.core.model import WorkflowFilter, WorkflowRecord
+from holdfast.core.model import Status, WorkflowFilter, WorkflowRecord
 from holdfast.errors import UsageError, WorkflowNotFound
 from holdfast.runtime.effects import Flow
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 Aspect = Literal["status", "name", "queue"]
 _ASPECTS = ("status", "name", "queue")
 _CHILDREN = 1000
+_PAGE = 500
 
 
 def page(engine: Engine, where: WorkflowFilter) -> Flow[list[WorkflowRecord]]:
@@ -34,12 +36,15 @@ def find(engine: Engine, workflow_id: str) -> Flow[WorkflowRecord]:
     return record
 
 
-def count(engine: Engine, by: Sequence[Aspect]) -> Flow[list[WorkflowCount]]:
-    """Count workflows by some aspects, the largest count first. Raises `UsageError`."""
+def count(engine: Engine, by: Sequence[Aspect], where: WorkflowFilter | None) -> Flow[list[WorkflowCount]]:
+    """Count workflows, all or those that match, by some aspects, the largest count first. Raises `UsageError`."""
     unknown = [aspect for aspect in by if aspect not in _ASPECTS]
     if unknown:
         raise UsageError(f"workflows are counted by status, name or queue, not by {unknown[0]!r}")
-    counts = yield from engine.read(engine.store.count_workflows)
+    if where is None:
+        counts = yield from engine.read(engine.store.count_workflows)
+    else:
+        counts = yield from _matching(engine, where)
     groups: defaultdict[tuple[Any, ...], list[WorkflowCount]] = defaultdict(list)
     for each in counts:
         groups[tuple(getattr(each, aspect) if aspect in by else None for aspect in _ASPECTS)].append(each)
@@ -54,6 +59,29 @@ def count(engine: Engine, by: Sequence[Aspect]) -> Flow[list[WorkflowCount]]:
         for (status, name, queue), group in groups.items()
     ]
     return sorted(summed, key=lambda each: (-each.count, each.status or "", each.name or "", each.queue or ""))
+
+
+def _matching(engine: Engine, where: WorkflowFilter) -> Flow[list[WorkflowCount]]:
+    """Count those that match by all aspects, read page by page."""
+    counts: Counter[tuple[Status, str, str | None]] = Counter()
+    oldest: dict[tuple[Status, str, str | None], float] = {}
+    where = replace(where, limit=_PAGE, before=None)
+    while True:
+        asked = where
+        found = yield from engine.read(lambda: engine.store.list_workflows(asked))  # noqa: B023 - called at once
+        for record in found:
+            key = (record.status, record.name, record.queue)
+            counts[key] += 1
+            if not record.status.is_terminal:
+                # The newest come first.
+                oldest[key] = record.created_at
+        if len(found) < _PAGE:
+            break
+        where = where.after(found[-1])
+    return [
+        WorkflowCount(status=key[0], name=key[1], queue=key[2], count=number, oldest_at=oldest.get(key))
+        for key, number in counts.items()
+    ]
 
 
 def show(engine: Engine, workflow_id: str) -> Flow[WorkflowDetails]:
