@@ -9,7 +9,7 @@ from typing import Any
 import click.testing
 import pytest
 
-from holdfast import Config, Holdfast
+from holdfast import Config, Holdfast, Queue, Rate
 from holdfast.approvals import Approvals, LogDelivery
 from holdfast.cli.commands import holdfast
 from holdfast.store.base import Store
@@ -50,7 +50,7 @@ def command(store_url: str) -> Command:
 @pytest.fixture
 def working(store_url: str) -> Iterator[Holdfast]:
     """A launched application that runs the workflows of `tests.cli.programs`."""
-    app = Holdfast(store_url, config=QUICK)
+    app = Holdfast(store_url, config=QUICK, queues=[Queue("cli-mail", concurrency=2, rate=Rate(5, 60))])
     Approvals(app, delivery=LogDelivery(), base_url="https://example.org/approvals")
     with app:
         yield app

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast import Config, Holdfast, asleep, gather, recv, sleep, step, workflow
+from holdfast import Config, Holdfast, asleep, gather, recv, set_attributes, sleep, step, workflow
 from holdfast.approvals import Approvals, LogDelivery, request_approval
 
 
@@ -83,6 +83,31 @@ def write_slowly(path: str, seconds: float) -> str:
 @workflow
 def writes(path: str, seconds: float) -> str:
     return write_slowly(path, seconds)
+
+
+@step
+def look_up(name: str) -> int:
+    return len(name)
+
+
+@workflow
+def labels(name: str, factor: int = 1) -> int:
+    """Set attributes, and multiply what a step found."""
+    set_attributes(customer=name, vip=True)
+    return look_up(name) * factor
+
+
+@step
+def check_stamp(path: str) -> str:
+    if not Path(path).exists():
+        raise ValueError("there is no stamp")
+    return "stamped"
+
+
+@workflow
+def needs_stamp(path: str) -> str:
+    look_up(path)
+    return check_stamp(path)
 
 
 @step

@@ -48,10 +48,11 @@ def test_cancel_changes_nothing_if_one_of_the_ids_is_unknown(working: Holdfast, 
 def test_resume_lets_a_blocked_workflow_go_on_and_refuses_others(store: Store, command: Command) -> None:
     fence = Fence(workflow_id="w", epoch=1)
     store.commit([Unit(writes=(Create(workflow=new("w", owner="w1")),), fence=fence)])
-    assert "neither blocked nor dead" in command("resume", "w", code=4)
+    assert "left as it is: w: it is running" in command("resume", "w", code=4)
     store.commit([Unit(writes=(SetAside(status=Status.BLOCKED, report='{"reason": "test"}'),), fence=fence)])
     assert "reason: test" in command("show", "w")
-    assert command.json("resume", "w")["workflows"][0]["status"] == "enqueued"
+    assert command.json("resume", "w")["workflows"] == ["w"]
+    assert command.json("show", "w")["status"] == "enqueued"
 
 
 def test_start_leaves_the_work_to_workers(command: Command) -> None:
