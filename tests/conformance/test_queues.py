@@ -504,3 +504,13 @@ def test_claimers_at_once_never_exceed_the_limits(open_store: Callable[..., Stor
 def test_bad_limits_fail_when_they_are_declared(make: Callable[[], object], said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         make()
+
+
+def test_what_waits_in_a_paused_queue_is_no_work(bench: Bench) -> None:
+    declare(bench)
+    enqueue(bench, "w", name="flow")
+    assert bench.store.has_work(["flow"], 0.0)
+    bench.ask(PauseQueue(name="mail", paused=True))
+    assert not bench.store.has_work(["flow"], 0.0)
+    bench.ask(PauseQueue(name="mail", paused=False))
+    assert bench.store.has_work(["flow"], 0.0)
