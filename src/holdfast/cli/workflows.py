@@ -199,7 +199,7 @@ def _facts(seen: Seen) -> Table:
 def _origin(lineage: Lineage | None) -> str:
     if lineage is None:
         return ""
-    return f"{lineage.forked_from} {f'at {lineage.forked_step}' if lineage.forked_step else 'from its input'}"
+    return f"{lineage.forked_from} {f'at {lineage.forked_step}' if lineage.forked_step else ''}".strip()
 
 
 @click.command("watch")
