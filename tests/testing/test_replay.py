@@ -13,7 +13,7 @@ import pytest
 
 from holdfast import Holdfast, Verdict, options, recv, set_attributes, workflow
 from holdfast.errors import ConfigurationError, UsageError
-from holdfast.testing import replay
+from holdfast.testing import histories, replay
 from tests.engine.changing import bodies, deploy, go, named, suspended
 from tests.engine.conftest import QUICK
 
@@ -163,3 +163,23 @@ def test_what_is_no_history_is_refused(history: dict[str, Any], spoil: Callable[
 def test_what_is_no_workflow_is_refused(history: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="@workflow"):
         replay(history, len)
+
+
+def test_every_workflow_in_a_folder_of_exports_is_a_case(history: dict[str, Any], tmp_path: Path) -> None:
+    folder = tmp_path / "histories"
+    (folder / "2026").mkdir(parents=True)
+    (folder / "a.json").write_text(json.dumps(history))
+    (folder / "2026" / "many.json").write_text(json.dumps({"workflows": [history, history]}))
+    (folder / "notes.txt").write_text("not an export")
+    found = histories(folder)
+    name = history["workflow"]["workflow_id"]
+    assert [str(each) for each in found] == [f"many.json:{name}"] * 2 + [f"a.json:{name}"]
+    assert {replay(each).verdict for each in found} == {Verdict.OK}
+
+
+@pytest.mark.parametrize("content", [None, "[]", "{}", '{"workflows": [{}]}', "{"])
+def test_a_folder_that_would_test_nothing_is_refused(content: str | None, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "wrong.json").write_text(content)
+    with pytest.raises(UsageError, match="export"):
+        histories(tmp_path)

@@ -20,7 +20,19 @@ from holdfast.runtime.dry_run import DryEngine, examine
 
 R = TypeVar("R", WorkflowRecord, Checkpoint)
 
-History = tuple[WorkflowRecord, Sequence[Checkpoint]] | Mapping[str, Any] | Path
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class RecordedHistory:
+    """One workflow of an exported file; its text names both, as the id of a test."""
+
+    file: Path
+    document: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.file.name}:{self.document['workflow']['workflow_id']}"
+
+
+History = tuple[WorkflowRecord, Sequence[Checkpoint]] | Mapping[str, Any] | Path | RecordedHistory
 """A workflow with its journal: as records, as the JSON document of an export, or the file that holds one."""
 
 _NEEDED = frozenset({"workflow_id", "name", "version", "input", "status", "step_id", "branch", "kind", "seq"})
@@ -57,9 +69,35 @@ def replay(
     return examine(engine, _claimed(history), definition=definition, strict=strict, timeout=seconds(timeout))
 
 
+def histories(folder: Path) -> list[RecordedHistory]:
+    """List every workflow in the exports (`*.json`) of a folder and of those below it, in the order of their names.
+
+    For pytest: `@pytest.mark.parametrize("history", histories(FOLDER), ids=str)`. Raises `UsageError` for a folder
+    without any, which would test nothing, and for a file that is no export.
+    """
+    found = [each for file in sorted(folder.rglob("*.json")) for each in _workflows(file)]
+    if not found:
+        raise UsageError(f"there is no exported workflow in {folder}: write app.admin.export(…) to a .json file there")
+    return found
+
+
+def _workflows(file: Path) -> list[RecordedHistory]:
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        single = [document] if "workflow" in document else document["workflows"]
+        found = [RecordedHistory(file=file, document=each) for each in single]
+        for each in found:
+            str(each)
+    except (LookupError, TypeError, ValueError) as error:
+        raise UsageError(f"{file} is no export of workflows: {type(error).__name__}: {error}") from error
+    return found
+
+
 def _claimed(history: History) -> Claimed:
     if isinstance(history, tuple):
         return Claimed(record=history[0], journal=tuple(history[1]))
+    if isinstance(history, RecordedHistory):
+        history = history.document
     try:
         document = json.loads(history.read_text(encoding="utf-8")) if isinstance(history, Path) else history
         if "workflows" in document:
