@@ -8,7 +8,7 @@ pytest_plugins = ["pytester"]
 
 PROGRAM = """
 import pytest
-from holdfast import recv, sleep, step, workflow, Status, Queue
+from holdfast import asleep, recv, sleep, step, workflow, Status, Queue
 from holdfast.testing import TimeMachine
 
 @step
@@ -35,6 +35,16 @@ def test_a_day_passes(holdfast_app, time_machine):
     handle = holdfast_app.start(remind, 7)
     assert time_machine.result(handle) == "reminded 7"
 
+@workflow
+async def remind_async(order):
+    await asleep(24 * 3600)
+    return f"reminded {order}"
+
+@pytest.mark.asyncio
+async def test_a_day_passes_in_a_coroutine(holdfast_app, time_machine):
+    handle = await holdfast_app.options().astart(remind_async, 8)
+    assert await time_machine.aresult(handle) == "reminded 8"
+
 def test_the_database_is_the_tests_own(holdfast_app):
     assert holdfast_app.list_workflows() == []
     assert [state.queue.name for state in holdfast_app.queues()] == ["mine"]
@@ -60,5 +70,5 @@ def test_unless_that_is_what_is_tested(holdfast_app):
 def test_the_fixtures_work_in_a_project(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(PROGRAM)
     result = pytester.runpytest_subprocess("-p", "no:randomly", "-n", "0")
-    result.assert_outcomes(passed=4, errors=1)
+    result.assert_outcomes(passed=5, errors=1)
     result.stdout.fnmatch_lines(["*workflows were left that do not go on by themselves*", "*non-determinism*"])

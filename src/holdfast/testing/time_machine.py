@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from holdfast.api.app import Holdfast
 from holdfast.api.handle import Handle
@@ -84,13 +85,26 @@ class TimeMachine:
             try:
                 return handle.result(timeout=_LOOK_EVERY)
             except ResultTimeout:
-                if time.monotonic() > ends:
-                    raise AssertionError(
-                        f"workflow {handle.id!r} has not ended after {patience:g} s, although no time was left to be "
-                        "waited for: does it wait for a message, an event or an approval?"
-                    ) from None
-                if self.only_time_is_waited_for():
-                    self.advance_to_next()
+                self._go_on(handle, ends, patience)
+
+    async def aresult(self, handle: Handle[R], *, patience: float = 10.0) -> R:
+        """Wait for a workflow's result in a coroutine; see `result`."""
+        ends = time.monotonic() + patience
+        while True:
+            try:
+                return await handle.aresult(timeout=_LOOK_EVERY)
+            except ResultTimeout:
+                await asyncio.to_thread(self._go_on, handle, ends, patience)
+
+    def _go_on(self, handle: Handle[Any], ends: float, patience: float) -> None:
+        """Skip time if only that is waited for. Raises `AssertionError` at the end of patience."""
+        if time.monotonic() > ends:
+            raise AssertionError(
+                f"workflow {handle.id!r} has not ended after {patience:g} s, although no time was left to be "
+                "waited for: does it wait for a message, an event or an approval?"
+            )
+        if self.only_time_is_waited_for():
+            self.advance_to_next()
 
     def only_time_is_waited_for(self) -> bool:
         """Tell whether nothing goes on in this process but waiting, in memory or out of it."""
