@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from typing import Any
 
@@ -97,6 +98,12 @@ def ce_pays_outside_of_steps() -> str:
 def ce_tosses() -> str:
     pay_with_key(1)
     return f"{random.random()}"
+
+
+@workflow
+def ce_branches_on_the_process() -> str:
+    """Go one way in the first process and another after a crash, as code does that asks what the time is."""
+    return pay_with_key(os.getpid())
 
 
 @workflow

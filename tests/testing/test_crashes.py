@@ -44,6 +44,7 @@ def failure(function: Callable[..., Any]) -> str:
 def test_an_effect_without_an_idempotency_key_is_found_where_it_repeats() -> None:
     text = failure(programs.ce_pays_without_a_key)
     assert "killed at step.after no. 1:\n    duplicated: the effect pay(1) is there twice instead of once" in text
+    assert "recorded by then: nothing" in text
     assert "idempotency_key" in text
     assert "step.before" not in text
 
@@ -56,6 +57,11 @@ def test_an_outcome_by_chance_is_found() -> None:
     text = failure(programs.ce_tosses)
     assert "outcome:" in text
     assert "Put what reads it into a step" in text
+
+
+def test_code_that_branches_on_what_a_recovery_does_not_see_again_is_found() -> None:
+    text = failure(programs.ce_branches_on_the_process)
+    assert "outcome:" in text
 
 
 def test_a_workflow_that_does_not_end_by_itself_is_an_error() -> None:

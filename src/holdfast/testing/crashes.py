@@ -26,6 +26,8 @@ class Crash:
     happened: bool
     """False: this time the workflow ended without passing there, for two runs are not quite the same."""
     faults: Sequence[str]
+    recorded: Sequence[str] = ()
+    """Ids of the steps that the workflow's journal held when it was killed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,7 +137,12 @@ def _report(name: str, lines: Iterator[dict[str, Any]]) -> CrashReport:
     if "error" in first:
         raise AssertionError(f"{name} does not come to its end {first['error']}".rstrip())
     crashes = [
-        Crash(point=f"{line['at'][0]} no. {line['at'][1]}", happened=line["happened"], faults=line["faults"])
+        Crash(
+            point=f"{line['at'][0]} no. {line['at'][1]}",
+            happened=line["happened"],
+            faults=line["faults"],
+            recorded=line.get("recorded", ()),
+        )
         for line in lines
     ]
     return CrashReport(workflow=name, crashes=crashes, steps=first["steps"])
@@ -147,6 +154,7 @@ def _explained(report: CrashReport) -> Iterator[str]:
     for crash in failed:
         yield f"  killed at {crash.point}:"
         yield from (f"    {fault}" for fault in crash.faults)
+        yield f"    recorded by then: {', '.join(crash.recorded) or 'nothing'}"
     kinds = {fault.partition(":")[0] for crash in failed for fault in crash.faults}
     yield from (_ADVICE[kind] for kind in _ADVICE if kind in kinds)
 

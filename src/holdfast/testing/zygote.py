@@ -183,7 +183,8 @@ def _one_kill(run: Run, at: Pass, expected: dict[str, Any]) -> dict[str, Any]:
         *changed_history(found["before"], found["journals"]),
         *needless_runs(found["before"], run.passes()[first:]),
     ]
-    return {"happened": True, "faults": faults}
+    recorded = [entry[0] for entry in found["before"].get(WORKFLOW_ID, ())]
+    return {"happened": True, "faults": faults, "recorded": recorded}
 
 
 def _differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
