@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test bench crash simulate mutants lint types format chromium lock coverage
+.PHONY: help venv demo test bench crash chaos simulate mutants lint types format chromium lock coverage
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -31,6 +31,9 @@ bench: venv ## measure Holdfast beside its peers, and write benchmarks/RESULTS.m
 crash: venv ## kill real processes at every write and every effect, and write docs/crash-matrix.md (some minutes)
 	$(BIN)/pytest -m crash $(ARGS)
 	$(BIN)/python -m tests.crash.matrix --table docs/crash-matrix.md
+
+chaos: venv ## break real processes, connections and disks, with KILLS=1000 kills (needs strace for all of it)
+	KILLS=$(or $(KILLS),1000) $(BIN)/pytest -n 0 -m chaos --timeout=3600 tests/chaos $(ARGS)
 
 simulate: venv ## simulate the runtime with SEEDS=10000 seeds, on two cores
 	PYTHONPATH=src $(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),10000) --processes 2 --require-coverage $(ARGS)
