@@ -14,7 +14,6 @@ from holdfast import Holdfast, Status, WorkflowFilter, read_stream
 from tests.chaos.programs import CONFIG
 from tests.helpers import eventually
 
-
 _ALL = WorkflowFilter(limit=1_000_000)
 
 

@@ -46,7 +46,7 @@ def effect(line: str) -> None:
 def chaos_pay(refund: str) -> None:
     """Pay in the ledger; a second payment would be a second row."""
     mark = "?" if os.environ["STORE"] == "sqlite" else "%s"
-    connection().cursor().execute(f"INSERT INTO ledger VALUES ({mark})", (refund,))  # noqa: S608 - one of two marks
+    connection().cursor().execute(f"INSERT INTO ledger VALUES ({mark})", (refund,))
 
 
 @step

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL that are cut, fall silent or lose a COMMIT's reply, and a server that crashes under load."""
+"""PostgreSQL connections that are cut or lose the reply to a COMMIT, and a server that crashes under load."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def acknowledged(process: ScriptProcess) -> set[str]:
 
 def kill_again_and_again(url: str, effects: Path, *, workers: int) -> set[str]:
     """Keep so many workers running, kill one after another at a random moment; return what they acknowledged."""
-    chance = random.Random(KILLS)  # noqa: S311 - moments, no secrets
+    chance = random.Random(KILLS)
     running = [worker(url, effects, f"first-{number}") for number in range(workers)]
     acks: set[str] = set()
     for kill in range(KILLS):
