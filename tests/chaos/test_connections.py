@@ -22,7 +22,7 @@ _PROGRAM = "import sys; from tests.chaos.programs import main; main()"
 _REFUNDS = 12
 
 
-def work_through(url: str, direct: str, effects: Path, trouble: Callable[[], None]) -> int:
+def work_through(url: str, direct: str, effects: Path, trouble: Callable[[], object]) -> int:
     """Have a worker start its refunds at `url` while trouble is made again and again; audit over `direct`."""
     effects.touch()
     create_ledger(direct)
