@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
+from unittest.mock import patch
 
 import psycopg
 
 from holdfast import Holdfast, Status, WorkflowFilter, read_stream
-from tests.chaos.programs import CONFIG
+from tests.chaos.programs import CONFIG, environment
 from tests.helpers import eventually
 
 _ALL = WorkflowFilter(limit=1_000_000)
@@ -42,7 +44,7 @@ def audit(url: str, acknowledged: Iterable[str], effects: Path, *, timeout: floa
 
     Return how many refunds were looked at: those acknowledged, and those whose acknowledgement was lost.
     """
-    with Holdfast(url, config=CONFIG) as app:
+    with patch.dict(os.environ, environment(url, effects)), Holdfast(url, config=CONFIG) as app:
         eventually(lambda: not _unfinished(app), timeout=timeout, message="every workflow comes to its end")
         records = app.list_workflows(_ALL)
         refunds = {record.workflow_id for record in records if record.name.endswith("chaos_refund")}
