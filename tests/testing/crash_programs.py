@@ -109,3 +109,14 @@ def ce_branches_on_the_process() -> str:
 @workflow
 def ce_waits_for_nobody() -> str:
     return str(recv("never"))
+
+
+@step(at_most_once=True)
+def wire(order: int) -> str:
+    record_effect("wire", order)
+    return f"wired {order}"
+
+
+@workflow
+def ce_wires() -> str:
+    return wire(1)

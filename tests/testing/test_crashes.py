@@ -35,6 +35,10 @@ def test_so_do_workflows_that_need_somebody(run: Callable[[], CrashReport]) -> N
     assert run().kills > 10
 
 
+def test_an_at_most_once_step_may_end_unknown_but_is_not_done_twice() -> None:
+    assert crash_everywhere(programs.ce_wires, most=1).kills > 10
+
+
 def failure(function: Callable[..., Any]) -> str:
     with pytest.raises(CrashFailure) as raised:
         crash_everywhere(function, most=1)

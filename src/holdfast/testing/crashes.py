@@ -75,10 +75,11 @@ def crash_everywhere(
 
     The workflow is run once undisturbed, then once for each point that it passed, in a process that is killed there
     with SIGKILL; a second process recovers. Each run has an SQLite database of its own, and skips the times in which
-    only a time is waited for. Asserted is, for each kill: the
-    same outcome; children that end as they did; every effect that `record_effect` noted there as often as without a
-    kill; no step run again whose outcome was recorded; nothing that was recorded changed. Steps that were killed
-    between their effect and their record run again, which is a fault unless the effect carries an idempotency key.
+    only a time is waited for. Asserted is, for each kill: the same outcome; children that end as they did; every effect
+    that `record_effect` noted there as often as without a kill; no step run again whose outcome was recorded; nothing
+    that was recorded changed. Steps that were killed between their effect and their record run again, which is a fault
+    unless the effect carries an idempotency key; one that runs at most once may end in `StepOutcomeUnknown` instead,
+    and the workflow with whatever it makes of that.
 
     `workflow`, `app` and `during` are imported by another process: functions of a module, not of another function.
     `app` makes the application from a database URL (default: `Holdfast(url)` with quick looks at the database);
