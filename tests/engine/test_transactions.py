@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from holdfast import (
     Holdfast,
     Kind,
     connection,
+    failpoints,
     gather,
     options,
     recv,
@@ -222,6 +225,28 @@ def test_another_database_keeps_the_outcome_beside_the_writes(store_url: str, tm
         )
     assert list(outcomes) == ["shop_deposit#1", "shop_deposit#2"]
     shop.dispose()
+
+
+def test_nothing_of_it_is_in_the_other_database_before_its_outcome_is(store_url: str, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'shop.db'}"
+    shop = sqlalchemy.create_engine(url)
+    Base.metadata.create_all(shop)
+    shop.dispose()
+    seen: list[int] = []
+
+    @workflow
+    def buys_unseen() -> int:
+        return shop_deposit(1)
+
+    def look(point: str, _about: object) -> None:
+        if point == "transaction.ran":
+            with contextlib.closing(sqlite3.connect(tmp_path / "shop.db")) as beside:
+                seen.extend(count for (count,) in beside.execute("SELECT count(*) FROM accounts"))
+
+    with Holdfast(store_url, config=QUICK, databases={"shop": url}), failpoints.installed(look):
+        assert buys_unseen() == 1
+    # A process that dies here must leave nothing behind, or it would be done twice.
+    assert seen == [0]
 
 
 def test_an_outcome_found_in_the_other_database_is_not_done_again(store_url: str, tmp_path: Path) -> None:

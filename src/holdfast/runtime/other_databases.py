@@ -39,6 +39,11 @@ class OtherDatabase:
             self._engine = sqlalchemy.create_engine(_with_driver(self._url))
         except ArgumentError as error:
             raise ConfigurationError(f"the URL of the database {self._name!r} can't be read: {error}") from None
+        if self._engine.dialect.name == "sqlite":
+            # Python's driver begins no transaction before a SAVEPOINT: its RELEASE would then be a COMMIT, before the
+            # outcome is written.
+            sqlalchemy.event.listen(self._engine, "connect", _begin_by_hand)
+            sqlalchemy.event.listen(self._engine, "begin", _begin_immediately)
         self._table = sqlalchemy.Table(
             TABLE,
             sqlalchemy.MetaData(),
@@ -174,6 +179,14 @@ class _AlchemyScope:
 def _with_driver(url: str) -> str:
     scheme, _, rest = url.partition("://")
     return f"postgresql+psycopg://{rest}" if scheme in {"postgres", "postgresql"} else url
+
+
+def _begin_by_hand(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+
+
+def _begin_immediately(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _is_locked(error: Any) -> bool:
