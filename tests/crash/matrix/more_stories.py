@@ -149,7 +149,7 @@ def is_managed(app: Holdfast) -> object:
 
 def is_started_by_name(app: Holdfast) -> object:
     with Client(app._url) as client:
-        return client.options(id="main").start("tests.crash.matrix.more_stories.mx_by_name", "x").result(timeout=60)
+        return client.options(id="main").start("mx_by_name", "x").result(timeout=60)
 
 
 def is_closed_and_launched(app: Holdfast) -> object:
