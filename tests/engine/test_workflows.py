@@ -22,7 +22,9 @@ from holdfast import (
     workflow,
     workflow_id,
 )
+from holdfast.api.decorators import definition_of
 from holdfast.core.model import Outcome
+from holdfast.core.options import StartOptions
 from holdfast.errors import (
     BlockingCallOnEventLoop,
     ConfigurationError,
@@ -33,8 +35,11 @@ from holdfast.errors import (
     WorkflowIdConflict,
     WorkflowNotFound,
 )
+from holdfast.runtime import starting
+from holdfast.runtime.effects import drive
 from holdfast.store.writes import Committed, Unit
 from tests.engine.conftest import QUICK
+from tests.helpers import eventually
 
 calls: list[object] = []
 
@@ -365,6 +370,17 @@ def test_the_result_of_a_workflow_that_ran_here_needs_no_query(app: Holdfast, mo
     # Nobody has kept its place: the database knows.
     assert Handle(remembered).result() == 12
     assert asked
+
+
+def test_a_workflow_that_ended_before_its_handle_was_made_needs_no_query_either(
+    app: Holdfast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = drive(starting.start(app.engine, starting.Call(definition_of(quadruple), (3,), {}), StartOptions()))
+    eventually(lambda: not app.engine.running)
+    asked: list[object] = []
+    monkeypatch.setattr(app.engine.store, "outcomes", asked.append)
+    assert Handle.of(started, int, app.engine).result() == 12
+    assert not asked
 
 
 def test_each_result_is_a_value_of_its_own(app: Holdfast) -> None:

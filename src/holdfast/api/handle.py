@@ -11,7 +11,7 @@ from holdfast.core.options import Duration, seconds
 from holdfast.errors import WorkflowNotFound
 from holdfast.runtime.effects import Flow, drive, drive_async
 from holdfast.runtime.engine import Engine
-from holdfast.runtime.starting import child_result
+from holdfast.runtime.starting import Started, child_result
 from holdfast.runtime.undo import skip
 
 R = TypeVar("R")
@@ -26,8 +26,16 @@ class Handle(Generic[R]):
         self.id = workflow_id
         self._hint = hint
         self._engine = engine
-        # Kept, so that the outcome of a workflow that runs in this process is found without a query.
         self._local = None if engine is None else engine.local_outcomes.find(workflow_id)
+
+    @classmethod
+    def of(cls, started: Started, hint: Any, engine: Engine) -> Handle[Any]:
+        """Return the handle of a workflow that was just started."""
+        handle = cls(started.workflow_id, hint=hint, engine=engine)
+        if started.local is not None:
+            # Kept, so that the outcome of a workflow that runs in this process is found without a query.
+            handle._local = started.local
+        return handle
 
     def __repr__(self) -> str:
         return f"Handle({self.id!r})"

@@ -58,8 +58,8 @@ def start_with(
     refuse_on_event_loop("start()", "await astart(…)")
     engine = engine or engine_for("start()")
     call = _call(function, args, kwargs)
-    workflow_id = drive(starting.start(engine, call, options))
-    return Handle(workflow_id, hint=call.definition.signature.return_hint, engine=engine)
+    started = drive(starting.start(engine, call, options))
+    return Handle.of(started, call.definition.signature.return_hint, engine)
 
 
 async def astart_with(
@@ -71,8 +71,8 @@ async def astart_with(
     if turn is not None:
         await turn
     call = _call(function, args, kwargs)
-    workflow_id = await drive_async(starting.start(engine, call, options))
-    return Handle(workflow_id, hint=call.definition.signature.return_hint, engine=engine)
+    started = await drive_async(starting.start(engine, call, options))
+    return Handle.of(started, call.definition.signature.return_hint, engine)
 
 
 def start_many(function: Callable[..., Any], arguments: Iterable[Any], /) -> list[Handle[Any]]:
@@ -111,9 +111,9 @@ def _calls(function: Callable[..., Any], arguments: Iterable[Any]) -> list[start
     return batches.calls_of(definition_of(function), getattr(function, "__self__", None), list(arguments))
 
 
-def _handles(engine: Engine, function: Callable[..., Any], workflow_ids: list[str]) -> list[Handle[Any]]:
+def _handles(engine: Engine, function: Callable[..., Any], started: list[starting.Started]) -> list[Handle[Any]]:
     hint = definition_of(function).signature.return_hint
-    return [Handle(workflow_id, hint=hint, engine=engine) for workflow_id in workflow_ids]
+    return [Handle.of(each, hint, engine) for each in started]
 
 
 def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> starting.Call:

@@ -60,7 +60,7 @@ def start_command(
     began = time.monotonic()
     with writing(app.store, app.codec) as engine:
         options = StartOptions(id=workflow_id, delay=delay, timeout=timeout)
-        started = drive(starting.start(engine, call, options))
+        started = drive(starting.start(engine, call, options)).workflow_id
         _say(started, definition.name, as_json=as_json, wait=wait)
         if wait:
             left = None if timeout is None else max(timeout - (time.monotonic() - began), 0) + _GRACE

@@ -12,15 +12,15 @@ from holdfast.core.options import StartOptions
 from holdfast.errors import UsageError
 from holdfast.runtime.context import Frame, current
 from holdfast.runtime.effects import Durable, Flow
-from holdfast.runtime.starting import Call, check_queue, launch, new_workflow
+from holdfast.runtime.starting import Call, Started, check_queue, launch, new_workflow
 from holdfast.store.writes import Create, Created, Receipt, Unit
 
 if TYPE_CHECKING:
     from holdfast.runtime.engine import Engine
 
 
-def start_many(engine: Engine, calls: Sequence[Call], options: StartOptions) -> Flow[list[str]]:
-    """Create workflows, to be taken by any worker; return their ids, in order, once all are durable.
+def start_many(engine: Engine, calls: Sequence[Call], options: StartOptions) -> Flow[list[Started]]:
+    """Create workflows, to be taken by any worker; return them, in order, once all are durable.
 
     Raises `UsageError`, `PayloadError`, `ConfigurationError`. In a workflow this is one recorded operation.
     """
@@ -45,7 +45,7 @@ def start_many(engine: Engine, calls: Sequence[Call], options: StartOptions) -> 
     operation, _ = execution.operation(Kind.START, name, digest)
     recorded = execution.begin(operation)
     if recorded is not None:
-        return list(execution.value(recorded, list[str]))
+        return [Started(each) for each in execution.value(recorded, list[str])]
     yield from check_queue(execution, operation, options)
     first = child_id(execution.workflow_id, operation.step_id)
     news = [
@@ -53,7 +53,7 @@ def start_many(engine: Engine, calls: Sequence[Call], options: StartOptions) -> 
     ]
     created = yield from execution.write(*(Create(workflow=new) for new in news))
     started = _launch_all(engine, calls, news, created)
-    execution.record(operation, output=json.dumps(started))
+    execution.record(operation, output=json.dumps([each.workflow_id for each in started]))
     return started
 
 
@@ -65,7 +65,7 @@ def _to_be_claimed(
 
 def _launch_all(
     engine: Engine, calls: Sequence[Call], news: Sequence[NewWorkflow], created: Sequence[Created]
-) -> list[str]:
+) -> list[Started]:
     return [launch(engine, call, new, each) for call, new, each in zip(calls, news, created, strict=True)]
 
 

@@ -26,7 +26,6 @@ from holdfast.runtime.context import Frame, current, runner_here
 from holdfast.runtime.control import CodeEnded, Diverged, Lost, Released, Unwind
 from holdfast.runtime.delivery import Delivery
 from holdfast.runtime.effects import Durable, Flow
-from holdfast.runtime.local_outcomes import LocalOutcome
 from holdfast.runtime.signals import Signal
 from holdfast.runtime.undo_list import UndoList
 from holdfast.store.writes import Create, Progressed, Receipt, Record, Unit, Write
@@ -87,8 +86,6 @@ class Execution:
         self.undo_begun = journal.find(UNDO_ID)
         """Says, once recorded, which outcome stands and what is to be undone."""
         self._code_ended = False
-        self.place_for_outcome: LocalOutcome | None = None
-        """Kept alive until somebody has a handle."""
         self.pauses: list[float] = []
         """When (monotonic) the steps that pause between two attempts go on."""
         self.frees_thread = False

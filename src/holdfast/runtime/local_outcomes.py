@@ -12,7 +12,7 @@ from holdfast.core.model import Outcome
 
 
 class LocalOutcome:
-    """A place for one workflow's outcome. Lives as long as a handle, or the workflow's stay in memory."""
+    """A place for one workflow's outcome. Lives as long as a handle."""
 
     __slots__ = ("__weakref__", "has_left", "outcome")
 

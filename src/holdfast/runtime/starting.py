@@ -27,6 +27,7 @@ from holdfast.runtime.context import Frame, current
 from holdfast.runtime.definitions import WorkflowDefinition
 from holdfast.runtime.effects import Durable, Flow
 from holdfast.runtime.execution import Execution
+from holdfast.runtime.local_outcomes import LocalOutcome
 from holdfast.runtime.run import LEFT, Ended
 from holdfast.runtime.time_limits import earliest, time_limits
 from holdfast.runtime.waiting import Settled, wait_until_settled
@@ -45,8 +46,17 @@ class Call:
     kwargs: dict[str, Any]
 
 
-def start(engine: Engine, call: Call, options: StartOptions) -> Flow[str]:
-    """Create a workflow and let it run in the background; return its id once it is durable.
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A workflow that is durable."""
+
+    workflow_id: str
+    local: LocalOutcome | None = None
+    """The place for its outcome, if it begins in this process: it may have ended before anybody holds a handle."""
+
+
+def start(engine: Engine, call: Call, options: StartOptions) -> Flow[Started]:
+    """Create a workflow and let it run in the background; return once it is durable.
 
     Raises `WorkflowIdConflict`, `PayloadError`. In a workflow this is a recorded operation.
     """
@@ -62,19 +72,19 @@ def start(engine: Engine, call: Call, options: StartOptions) -> Flow[str]:
     operation, _ = execution.operation(Kind.START, call.definition.name, _digest(engine, call))
     recorded = execution.begin(operation)
     if recorded is not None:
-        return str(execution.value(recorded, str))
+        return Started(str(execution.value(recorded, str)))
     yield from check_queue(execution, operation, options)
     workflow_id = options.id or child_id(execution.workflow_id, operation.step_id)
     new = new_workflow(engine, call, options, workflow_id, frame)
     # The id is the same at every replay, so a crash between this commit and the checkpoint starts nothing twice.
     (created,) = yield from execution.write(queues.creation(new, options))
     try:
-        workflow_id = launch(engine, call, new, created)
+        started = launch(engine, call, new, created)
     except WorkflowIdConflict as error:
         execution.record(operation, error=engine.codec.encode_error(error))
         raise
-    execution.record(operation, output=json.dumps(workflow_id))
-    return workflow_id
+    execution.record(operation, output=json.dumps(started.workflow_id))
+    return started
 
 
 def call(engine: Engine, call: Call, options: StartOptions) -> Flow[Any]:
@@ -100,7 +110,7 @@ def call(engine: Engine, call: Call, options: StartOptions) -> Flow[Any]:
         if created.existing is None and new.owner is not None:
             ended = yield engine.inline(_execution(engine, call, new), call.args, call.kwargs)
         else:
-            workflow_id = launch(engine, call, new, created)
+            workflow_id = launch(engine, call, new, created).workflow_id
             ended = LEFT
     if ended.status is Status.SUCCEEDED:
         return ended.value
@@ -133,7 +143,7 @@ def _call_child(parent: Execution, call: Call, options: StartOptions) -> Flow[An
         if created.existing is None and new.owner is not None:
             ended = yield engine.inline(_execution(engine, call, new), call.args, call.kwargs)
         else:
-            workflow_id = launch(engine, call, new, created)
+            workflow_id = launch(engine, call, new, created).workflow_id
     if ended is not None and ended.status is Status.SUCCEEDED:
         parent.record(operation, output=parent.encode(operation, ended.value, hint))
         return ended.value
@@ -330,8 +340,8 @@ def _execution(engine: Engine, call: Call, new: NewWorkflow) -> Execution:
     )
 
 
-def launch(engine: Engine, call: Call, new: NewWorkflow, created: Created) -> str:
-    """Run what was created here, or check that what is there already is the same; return its id.
+def launch(engine: Engine, call: Call, new: NewWorkflow, created: Created) -> Started:
+    """Run what was created here, or check that what is there already is the same.
 
     Raises `WorkflowIdConflict`.
     """
@@ -339,18 +349,18 @@ def launch(engine: Engine, call: Call, new: NewWorkflow, created: Created) -> st
     if new.wake_at is not None:
         engine.on_timer(new.wake_at)
     if existing is None:
-        if new.owner is not None:
-            execution = _execution(engine, call, new)
-            execution.place_for_outcome = engine.local_outcomes.expect(new.workflow_id)
-            engine.run_in_background(execution, call.args, call.kwargs)
-        return new.workflow_id
+        if new.owner is None:
+            return Started(new.workflow_id)
+        local = engine.local_outcomes.expect(new.workflow_id)
+        engine.run_in_background(_execution(engine, call, new), call.args, call.kwargs)
+        return Started(new.workflow_id, local)
     if existing.workflow_id != new.workflow_id:
-        return existing.workflow_id
+        return Started(existing.workflow_id)
     if existing.name != new.name or existing.input_digest != new.input_digest:
         raise WorkflowIdConflict(
             new.workflow_id, existing=f"{existing.name}({existing.input})", asked=f"{new.name}({new.input})"
         )
-    return new.workflow_id
+    return Started(new.workflow_id)
 
 
-__all__ = ["Call", "call", "check_queue", "child_result", "launch", "new_workflow", "result", "start"]
+__all__ = ["Call", "Started", "call", "check_queue", "child_result", "launch", "new_workflow", "result", "start"]
