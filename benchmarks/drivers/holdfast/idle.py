@@ -36,8 +36,24 @@ def startup(job: Job) -> Figures:
     return {"import_ms": imported - plain, "interpreter_ms": plain, "launch_ms": 1000 * launched}
 
 
+class Inside:
+    """Follows one SQLite connection into its transactions and out of them."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._statements = statements
+        self._begun = False
+
+    def note(self, statement: str) -> None:
+        """Take note of a statement."""
+        self._begun = statement.startswith("BEGIN") or (
+            self._begun and not statement.startswith(("COMMIT", "ROLLBACK"))
+        )
+        if not self._begun:
+            self._statements.seen += 1
+
+
 class Statements:
-    """Counts what is sent to the database: every statement on SQLite, every transaction on PostgreSQL."""
+    """Counts what is asked of the database: a transaction counts as one, and so does a read without one."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -50,13 +66,10 @@ class Statements:
 
         def connect(*args: Any, **kwargs: Any) -> sqlite3.Connection:
             connection: sqlite3.Connection = plain(*args, **kwargs)
-            connection.set_trace_callback(self._note)
+            connection.set_trace_callback(Inside(self).note)
             return connection
 
         patch.object(sqlite3, "connect", connect).start()
-
-    def _note(self, _statement: str) -> None:
-        self.seen += 1
 
     def count(self) -> int:
         """Return the number so far."""

@@ -220,7 +220,7 @@ class Config:
     lease: float = 30.0
     """A worker that can't be asked whether it lives is taken for dead after so long without a heartbeat."""
     heartbeat: float = 1.0
-    """Between heartbeats, which also look for dead workers."""
+    """Between heartbeats, which also look for dead workers; five times that while there are none, and nothing runs."""
     poll: float = 5.0
     """The safety net under the wake-ups: between looks at the database without a hint."""
     crash_limit: int = 3

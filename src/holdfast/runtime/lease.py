@@ -1,7 +1,8 @@
 """Life and death of workers: this one's heartbeat, and the take-over of those that died.
 
     authoritative       the worker's row in the database: `alive` and `lease_until`
-    this worker lives   it writes a heartbeat every second; losing its row (it was taken for dead) makes it a new worker
+    this worker lives   it writes a heartbeat every second (every fifth, alone and with nothing to do); losing its row
+                        (it was taken for dead) makes it a new worker
     a peer is dead      its process is gone for certain (the lock that dies with it), or this worker has itself watched
                         its heartbeat stand still for a whole lease while the database answered
     take-over           one write: row no longer alive, its running workflows enqueued with a raised epoch
@@ -27,6 +28,9 @@ from holdfast.store.writes import Heartbeat, Receipt, Register, TakeOver, Unit, 
 
 log = logging.getLogger("holdfast.lease")
 
+REST = 5
+"""Heartbeats that a worker alone on its database, with nothing in memory, makes one of."""
+
 
 class Lease:
     """One thread that keeps this worker alive in the database and looks after the others."""
@@ -39,6 +43,8 @@ class Lease:
         self._seen: dict[str, tuple[float, float]] = {}
         """Per peer: its last heartbeat, and since when (monotonic) it has been that one."""
         self._last_round = 0.0
+        self._has_peers = True
+        """As far as is known."""
 
     def start(self) -> None:
         """Register this worker, take over from those that are dead for certain, then keep going in a thread."""
@@ -82,12 +88,19 @@ class Lease:
         while not self._stopping.wait(self._engine.config.heartbeat):
             try:
                 self._engine.write_what_rides()
-                self._round()
+                if self._is_due():
+                    self._round()
                 self._engine.cancel_overdue()
             except StoreUnavailable as error:
                 log.warning("no heartbeat: %s", error, extra={"action": "heartbeat_failed"})
             except Exception:
                 log.exception("a heartbeat failed; trying again", extra={"action": "heartbeat_failed"})
+
+    def _is_due(self) -> bool:
+        if self._has_peers or self._engine.running:
+            return True
+        config = self._engine.config
+        return self._engine.clock.monotonic() - self._last_round >= min(REST * config.heartbeat, config.lease / 4)
 
     def _round(self) -> None:
         engine, config = self._engine, self._engine.config
@@ -102,6 +115,7 @@ class Lease:
         if now - self._last_round > 3 * config.heartbeat:
             self._seen.clear()
         self._last_round = engine.heard_at = now
+        self._has_peers = any(peer.worker_id != engine.worker_id for peer in peers)
         if engine.running:
             engine.cancel_here(engine.store.cancelled_by_others(engine.worker_id))
         for peer in peers:
