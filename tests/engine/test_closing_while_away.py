@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast import Config, Holdfast, recv, workflow
+from holdfast import Config, Holdfast, failpoints, recv, workflow
 from holdfast.store.sqlite.store import SqliteStore
 from tests.helpers import eventually
 
@@ -21,20 +21,21 @@ def test_a_workflow_that_was_about_to_leave_memory_is_left_to_the_next_start(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "a.db"
-    config = Config(suspend_after=0.2, shutdown_timeout=0.2)
-    app = Holdfast(f"sqlite:///{path}", config=config)
+    app = Holdfast(f"sqlite:///{path}", config=Config(suspend_after=0.02, shutdown_timeout=0.2))
     app._store = SqliteStore(path, patience=0.05)
-    app.launch()
-    handle = app.start(wait_for_a_word_while_away)
-    other = sqlite3.connect(path, isolation_level=None)
-    eventually(lambda: app.get_journal(handle.id) is not None)
-    other.execute("BEGIN IMMEDIATE")
-    eventually(lambda: app.engine.committer.waits_for_database and _leaves(app))
-    app.close()
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+
+    def lock(point: str, _detail: object) -> None:
+        if point == "suspend.before":
+            other.execute("BEGIN IMMEDIATE")
+
+    with failpoints.installed(lock):
+        app.launch()
+        try:
+            app.start(wait_for_a_word_while_away)
+            eventually(lambda: app.engine.committer.waits_for_database)
+        finally:
+            app.close()
     other.execute("ROLLBACK")
     other.close()
     assert not [record for record in caplog.records if getattr(record, "action", "") == "thread_failed"]
-
-
-def _leaves(app: Holdfast) -> bool:
-    return any(execution.gone is not None for execution in app.engine.running)
