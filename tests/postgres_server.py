@@ -29,6 +29,8 @@ _SETTINGS = {
     "max_connections": "200",
     "fsync": "off",
     "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
     "log_min_messages": "fatal",
 }
 

@@ -39,8 +39,8 @@ def test_looking_at_a_database_that_is_not_there_creates_nothing(sqlite_url: str
     assert list(tmp_path.iterdir()) == []
 
 
-def test_migrate_brings_the_schema_up_once(store_url: str) -> None:
-    command = Command(store_url)
+def test_migrate_brings_the_schema_up_once(empty_store_url: str) -> None:
+    command = Command(empty_store_url)
     assert command.json("migrate", "--check", code=1)["pending"] > 0
     first = command.json("migrate")
     assert first["from"] == 0

@@ -26,7 +26,7 @@ def dialect(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def database_url(request: pytest.FixtureRequest, dialect: str) -> str:
-    """The URL of an empty database of the test's own."""
+    """The URL of a database of the test's own, in which nothing has happened yet."""
     url: str = request.getfixturevalue(f"{dialect}_url")
     return url
 
@@ -40,6 +40,13 @@ def make_store(dialect: str, database_url: str) -> Callable[..., Store]:
         pytest.skip(f"there is no {dialect} store here: {error}")
     store_type = getattr(module, _STORES[dialect])
     return lambda **options: store_type(database_url, **options)
+
+
+@pytest.fixture
+def empty_database_url(request: pytest.FixtureRequest, dialect: str) -> str:
+    """The URL of a database of the test's own without any table."""
+    url: str = request.getfixturevalue({"sqlite": "sqlite_url", "postgres": "empty_postgres_url"}[dialect])
+    return url
 
 
 @pytest.fixture

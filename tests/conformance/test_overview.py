@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from holdfast.core.model import Status
 from holdfast.errors import ConfigurationError
 from holdfast.store.base import Store
+from holdfast.store.open import open_store
 from holdfast.store.overview import Line
 from holdfast.store.writes import Create
 from tests.conformance.kit import Bench, FakeClock, for_event, for_message, for_outcome, new
@@ -79,13 +79,13 @@ def test_there_is_work_while_something_runs_or_is_due_within_the_horizon(bench: 
     assert not bench.store.has_work(["another"], 0.0)
 
 
-def test_looking_at_a_database_needs_no_open_and_changes_nothing(make_store: Callable[..., Store]) -> None:
-    store: Store = make_store()
+def test_looking_at_a_database_needs_no_open_and_changes_nothing(empty_database_url: str) -> None:
+    store = open_store(empty_database_url)
     assert store.inspect().schema == 0
     assert store.inspect().schema == 0
     store.open()
     store.close()
-    inspection = make_store().inspect()
+    inspection = open_store(empty_database_url).inspect()
     assert inspection.schema == inspection.known_schema
     assert {fact.name for fact in inspection.facts}
 

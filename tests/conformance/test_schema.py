@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
 from holdfast.errors import SchemaTooNew, StoreUnavailable
 from holdfast.store.base import Store
+from holdfast.store.open import open_store
 from holdfast.store.writes import Create, Unit
 from tests.conformance.kit import new
 from tests.helpers import ScriptProcess
@@ -50,19 +51,19 @@ def test_closing_twice_is_fine_and_a_closed_store_says_so(open_store: Callable[.
         transaction.begin(None, None)
 
 
-def test_processes_that_open_an_empty_database_at_once_make_one_schema(
-    database_url: str, open_store: Callable[..., Store], tmp_path: Path
-) -> None:
+def test_processes_that_open_an_empty_database_at_once_make_one_schema(empty_database_url: str, tmp_path: Path) -> None:
     go = tmp_path / "go"
     with ExitStack() as stack:
         processes = [
-            stack.enter_context(ScriptProcess(OPEN_AT_ONCE, arguments=[database_url, str(go)])) for _ in range(5)
+            stack.enter_context(ScriptProcess(OPEN_AT_ONCE, arguments=[empty_database_url, str(go)])) for _ in range(5)
         ]
         for process in processes:
             process.wait_for_line("ready")
         go.touch()
         assert ["opened 0" in process.finish() for process in processes] == [True] * 5
-    assert open_store().approvals() == []
+    with closing(open_store(empty_database_url)) as store:
+        store.open()
+        assert store.approvals() == []
 
 
 def test_a_schema_from_the_future_is_refused_and_left_alone(

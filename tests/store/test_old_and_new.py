@@ -59,21 +59,21 @@ def run(url: str, env: dict[str, str]) -> str:
 
 @pytest.mark.parametrize("header", ["-- compatible: additive", f"-- compatible: from {KNOWN}"])
 def test_an_older_library_goes_on_beside_a_newer_one_that_lets_it(
-    store_url: str, newer: Callable[[str], dict[str, str]], header: str
+    empty_store_url: str, newer: Callable[[str], dict[str, str]], header: str
 ) -> None:
-    assert "doubled 12" in run(store_url, {})
+    assert "doubled 12" in run(empty_store_url, {})
     new = newer(header)
-    assert "doubled 12" in run(store_url, new)
-    assert "doubled 12" in run(store_url, {})
-    assert "doubled 12" in run(store_url, new)
+    assert "doubled 12" in run(empty_store_url, new)
+    assert "doubled 12" in run(empty_store_url, {})
+    assert "doubled 12" in run(empty_store_url, new)
 
 
 @pytest.mark.parametrize("header", ["-- nothing is said", f"-- compatible: from {KNOWN + 1}"])
 def test_an_older_library_is_refused_by_a_newer_schema_that_does_not_let_it(
-    store_url: str, newer: Callable[[str], dict[str, str]], header: str
+    empty_store_url: str, newer: Callable[[str], dict[str, str]], header: str
 ) -> None:
-    assert "doubled 12" in run(store_url, newer(header))
-    store = open_store(store_url)
+    assert "doubled 12" in run(empty_store_url, newer(header))
+    store = open_store(empty_store_url)
     with pytest.raises(SchemaTooNew) as refused:
         store.open()
     store.close()
