@@ -75,3 +75,12 @@ def test_the_check_finds_a_table_read_from_end_to_end(session: psycopg.Connectio
     bad = "SELECT FROM holdfast.workflows AS w WHERE w.id = $1 OR EXISTS (SELECT FROM holdfast.outcomes WHERE id = $1)"
     lines = [line for (line,) in session.execute(b"EXPLAIN (GENERIC_PLAN) " + bad.encode(), prepare=False)]
     assert reads_whole(lines)
+
+
+OF_ONE_WORKER = {"lock_running_of_worker", "running_of_worker", "release_strays", "taken_by_claim"}
+"""Statements about all that a worker runs, which look that up once."""
+
+
+def test_no_list_of_workflows_is_held_against_all_that_runs(session: psycopg.Connection) -> None:
+    found = {name for name in STATEMENTS if any("using workflows_running" in line for line in plan(session, name))}
+    assert found <= OF_ONE_WORKER

@@ -228,10 +228,9 @@ WITH enqueued AS (
     FROM due WHERE w.id = due.id
     RETURNING w.id
 ), begun AS (
-    -- A timeout counts from the first claim, and is spent then.
-    UPDATE {schema}.workflow_info AS i
-    SET deadline_at = least(i.deadline_at, %(now)s::float8 + i.timeout), timeout = NULL
-    FROM due WHERE i.id = due.id AND i.timeout IS NOT NULL
+    -- A timeout counts from the first claim: later ones would not come to an earlier deadline.
+    UPDATE {schema}.workflow_info AS i SET deadline_at = %(now)s::float8 + i.timeout
+    FROM due WHERE i.id = due.id AND %(now)s::float8 + i.timeout < coalesce(i.deadline_at, 'Infinity')
 )
 SELECT taken.id FROM taken JOIN due ON due.id = taken.id ORDER BY due.wake_at, taken.id;
 
@@ -243,11 +242,12 @@ SELECT id, crashes FROM {schema}.workflows WHERE status = 'running' AND owner = 
 FOR NO KEY UPDATE;
 
 -- name: take_over_workflow
+-- `IN ('running', '')`: a plan for these rows must not read all that runs once for each of them.
 UPDATE {schema}.workflows AS w
 SET status = r.status, owner = NULL, epoch = w.epoch + 1, wake_at = r.wake_at, crashes = r.crashes
 FROM unnest(%(workflow_id)s::text[], %(status)s::text[], %(wake_at)s::float8[], %(crashes)s::int[])
     AS r (workflow_id, status, wake_at, crashes)
-WHERE w.id = r.workflow_id AND w.status = 'running' AND w.owner = %(worker_id)s;
+WHERE w.id = r.workflow_id AND w.status IN ('running', '') AND w.owner = %(worker_id)s;
 
 -- name: descendants
 -- Itself first, then its children, whatever their status: what has ended may have left children behind.
