@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import subprocess
 import sys
@@ -16,9 +17,10 @@ from holdfast import Holdfast
 
 
 def timed(code: str) -> float:
-    """Return how long a fresh interpreter takes for a line of code, in milliseconds."""
+    """Return how long a fresh interpreter takes for a line of code, in milliseconds; modules are compiled already."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
     return 1000 * (time.perf_counter() - began)
 
 
