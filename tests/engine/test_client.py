@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +20,7 @@ from holdfast.errors import (
     WorkflowIdConflict,
     WorkflowNotFound,
     WorkflowSetAside,
+    WorkflowWasCancelled,
 )
 from tests.engine.conftest import QUICK
 from tests.helpers import ScriptProcess, eventually
@@ -88,7 +91,7 @@ def test_options_are_those_of_a_start(client: Client, store_url: str) -> None:
     handle = client.options(id="later", delay=3600, timeout=7200, version="v7").start("somewhere.job")
     record = client.admin.show(handle.id).record
     assert record.wake_at is not None
-    assert record.deadline_at is not None
+    assert (record.deadline_at, record.timeout) == (None, 7200)
     assert record.version == "v7"
     with pytest.raises(ConfigurationError, match="no queue 'mail'"):
         client.options(queue="mail").start("somewhere.job")
@@ -97,6 +100,52 @@ def test_options_are_those_of_a_start(client: Client, store_url: str) -> None:
     first = client.options(queue="mail", dedup="k", priority=3).start("somewhere.job", 1)
     assert client.options(queue="mail", dedup="k").start("somewhere.job", 2).id == first.id
     assert client.admin.list(WorkflowFilter(queue="mail"))[0].priority == 3
+
+
+@workflow(name="client.limited", timeout=3600)
+def limited_for_clients(first: int, second: str = "") -> None:
+    recv("go")
+
+
+def test_a_timeout_counts_from_the_first_execution_whoever_gives_it(client: Client, store_url: str) -> None:
+    starts = {None: client.options(), 60: client.options(timeout=60), math.inf: client.options(timeout=math.inf)}
+    handles = {given: start.start("client.limited", 1) for given, start in starts.items()}
+    enqueued = client.admin.show(handles[None].id).record
+    assert enqueued.deadline_at is None
+    with Holdfast(store_url, config=QUICK):
+        eventually(lambda: {handle.status() for handle in handles.values()} == {Status.SUSPENDED})
+        begun = {given: client.admin.show(handle.id).record for given, handle in handles.items()}
+        assert (begun[None].deadline_at or 0) >= begun[None].created_at + 3600
+        assert begun[60].created_at + 60 <= (begun[60].deadline_at or 0) < begun[60].created_at + 3600
+        assert begun[math.inf].deadline_at is None
+
+
+def test_one_that_a_client_starts_is_cancelled_at_its_deadline_though_it_has_not_begun(
+    client: Client, store_url: str
+) -> None:
+    when = time.time() + 0.3
+    handle = client.options(delay=3600, deadline=when).start("client.limited", 1)
+    with Holdfast(store_url, config=QUICK), pytest.raises(WorkflowWasCancelled):
+        handle.result(timeout=10)
+    assert client.admin.show(handle.id).record.deadline_at == pytest.approx(when)
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"), [((1, "a"), {}), ((1,), {"second": "a"}), ((), {"second": "a", "first": 1})]
+)
+def test_the_same_id_and_input_are_the_same_workflow_for_a_client_and_for_the_code(
+    client: Client, store_url: str, args: tuple[object, ...], kwargs: dict[str, object]
+) -> None:
+    client.options(id="first here").start("client.limited", *args, **kwargs)
+    with Holdfast(store_url, config=QUICK) as app:
+        assert app.options(id="first here").start(limited_for_clients, 1, "a").id == "first here"
+        with pytest.raises(WorkflowIdConflict):
+            app.options(id="first here").start(limited_for_clients, 2, "a")
+        app.options(id="first there").start(limited_for_clients, 1, second="a")
+        assert client.options(id="first there").start("client.limited", *args, **kwargs).id == "first there"
+        for other in ((2, "a"), (1, "b"), (1,), (1, "a", 3), (True, "a")):
+            with pytest.raises(WorkflowIdConflict):
+                client.options(id="first there").start("client.limited", *other)
 
 
 def test_what_can_not_be_recorded_is_not_started(client: Client) -> None:

@@ -12,6 +12,7 @@ from holdfast import (
     Client,
     Holdfast,
     Lineage,
+    Queue,
     Status,
     WorkflowFilter,
     gather,
@@ -178,6 +179,19 @@ def test_a_fork_with_an_id_is_made_once(app: Holdfast) -> None:
         app.admin.fork("one", "tell#1", id="two", input={"number": 7})
     with pytest.raises(WorkflowIdConflict):
         app.admin.fork("two", "tell#1", id="one")
+
+
+def test_a_fork_has_all_the_time_of_the_original_and_its_turn_in_the_queue(store_url: str) -> None:
+    with Holdfast(store_url, config=QUICK, queues=[Queue("forks")]) as app:
+        handle = options(queue="forks", partition="tenant", priority=3, timeout=3600).start(order, 1)
+        handle.result(timeout=20)
+        origin = app.get_workflow(handle.id)
+        copy = app.get_workflow(app.admin.fork(handle.id, id="fork"))
+        assert (copy.queue, copy.partition, copy.priority, copy.timeout) == ("forks", "tenant", 3, 3600)
+        app.retrieve("fork").result(timeout=20)
+        limited = app.get_workflow("fork")
+        assert (limited.deadline_at or 0) >= limited.created_at + 3600
+        assert app.get_workflow(handle.id) == origin
 
 
 def test_what_can_not_be_forked_is_an_error(app: Holdfast) -> None:

@@ -335,6 +335,30 @@ def test_a_workflow_that_waits_moves_and_goes_on_when_it_is_resumed(moving: tupl
         assert ran == [ODD]
 
 
+def test_what_has_not_begun_has_all_its_time_where_it_moves_to(moving: tuple[Holdfast, str]) -> None:
+    app, there = moving
+    options(id="one", delay=3600, timeout=7200).start(waits, "x")
+    document = app.admin.export("one")
+    app.close()
+    with Holdfast(there, config=QUICK) as other:
+        other.admin.import_(document)
+        assert other.get_workflow("one").deadline_at is None
+        other.admin.resume("one")
+        eventually(lambda: other.get_workflow("one").status is Status.SUSPENDED)
+        begun = other.get_workflow("one")
+        assert (begun.deadline_at or 0) >= begun.created_at + 7200
+
+
+def test_an_export_of_an_earlier_release_is_taken_in(moving: tuple[Holdfast, str]) -> None:
+    app, there = moving
+    options(id="one").start(quick, 1).result(timeout=10)
+    document = json.loads(app.admin.export("one"))
+    for added_since in ("timeout", "partition"):
+        del document["workflows"][0]["workflow"][added_since]
+    with Client(there) as client:
+        assert client.admin.import_(json.dumps(document)).workflow_ids == ("one",)
+
+
 def test_children_move_with_their_parent(moving: tuple[Holdfast, str]) -> None:
     app, there = moving
 

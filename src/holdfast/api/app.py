@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar, Unpack
 
 from holdfast.api import launched
 from holdfast.api.admin import Admin
@@ -18,7 +18,7 @@ from holdfast.api.schedules import Schedules
 from holdfast.core.codec import Codec, PayloadCodec
 from holdfast.core.findings import CheckReport
 from holdfast.core.model import Checkpoint, VersionCount, WorkflowFilter, WorkflowRecord
-from holdfast.core.options import Config, Duration, Retention, seconds
+from holdfast.core.options import Config, Duration, Retention, StartFields, seconds
 from holdfast.core.queues import Queue, QueueState
 from holdfast.errors import UsageError, WorkflowNotFound
 from holdfast.runtime.databases import Database
@@ -184,7 +184,7 @@ class Holdfast:
 
     # Workflows
 
-    def options(self, **fields: Any) -> Options:
+    def options(self, **fields: Unpack[StartFields]) -> Options:
         """Return start options bound to this application; see `holdfast.options`."""
         return Options(engine=self.engine, **fields)
 

@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from holdfast.api.admin import Admin
 from holdfast.api.handle import Handle
 from holdfast.api.launched import refuse_on_event_loop
 from holdfast.core.codec import Codec, PayloadCodec
-from holdfast.core.options import Config, Duration, StartOptions, seconds
+from holdfast.core.options import Config, Duration, StartFields, StartOptions, seconds
 from holdfast.errors import UsageError
 from holdfast.runtime import messages, remote, streams
 from holdfast.runtime.context import current
@@ -112,16 +112,13 @@ class Client:
 
     # Workflows
 
-    def options(self, *, version: str = "", **fields: Any) -> ClientOptions:
-        """Say how a workflow is to be started: the fields of `StartOptions`, and `version`.
+    def options(self, *, version: str = "", **fields: Unpack[StartFields]) -> ClientOptions:
+        """Say how a workflow is to be started: what `holdfast.options` takes, and `version`.
 
         `version` is that of the workflow's code, which a pinned workflow needs; without it, that of the worker which
         takes it first.
         """
-        for name in ("timeout", "delay", "debounce", "debounce_max"):
-            if fields.get(name) is not None:
-                fields[name] = seconds(fields[name])
-        return ClientOptions(self._engine("Client.start()"), StartOptions(**fields), version)
+        return ClientOptions(self._engine("Client.start()"), StartOptions.of(fields), version)
 
     def start(self, name: str, /, *args: object, **kwargs: object) -> Handle[Any]:
         """Start a workflow by its name (`module.function`): it is enqueued, and a worker that knows it takes it.

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, Unpack
 
 from holdfast.api.decorators import definition_of
 from holdfast.api.handle import Handle
 from holdfast.api.launched import engine_for, refuse_on_event_loop
 from holdfast.api.verbs import astart_many_with, astart_with, start_many_with, start_with
-from holdfast.core.options import Duration, StartOptions, point_in_time, seconds
+from holdfast.core.options import StartFields, StartOptions
 from holdfast.runtime import starting
 from holdfast.runtime.effects import drive, drive_async
 from holdfast.runtime.engine import Engine
@@ -22,35 +21,8 @@ R = TypeVar("R")
 class Options:
     """Start options, with the three ways to use them: `start`, `astart`, `call`."""
 
-    def __init__(
-        self,
-        *,
-        id: str | None = None,
-        timeout: Duration | None = None,
-        delay: Duration | None = None,
-        deadline: datetime | float | None = None,
-        inherit_deadline: bool | None = None,
-        queue: str | None = None,
-        priority: int = 0,
-        partition: str | None = None,
-        dedup: str | None = None,
-        debounce: Duration | None = None,
-        debounce_max: Duration | None = None,
-        engine: Engine | None = None,
-    ) -> None:
-        self.start_options = StartOptions(
-            id=id,
-            timeout=None if timeout is None else seconds(timeout),
-            delay=None if delay is None else seconds(delay),
-            deadline_at=None if deadline is None else point_in_time(deadline),
-            inherit_deadline=inherit_deadline,
-            queue=queue,
-            priority=priority,
-            partition=partition,
-            dedup=dedup,
-            debounce=None if debounce is None else seconds(debounce),
-            debounce_max=None if debounce_max is None else seconds(debounce_max),
-        )
+    def __init__(self, *, engine: Engine | None = None, **fields: Unpack[StartFields]) -> None:
+        self.start_options = StartOptions.of(fields)
         self._engine = engine
 
     def start(self, function: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Handle[Any]:
@@ -89,20 +61,7 @@ class Options:
         return typed
 
 
-def options(
-    *,
-    id: str | None = None,
-    timeout: Duration | None = None,
-    delay: Duration | None = None,
-    queue: str | None = None,
-    priority: int = 0,
-    partition: str | None = None,
-    dedup: str | None = None,
-    debounce: Duration | None = None,
-    debounce_max: Duration | None = None,
-    deadline: datetime | float | None = None,
-    inherit_deadline: bool | None = None,
-) -> Options:
+def options(**fields: Unpack[StartFields]) -> Options:
     """Say how a workflow is to be started: `options(id="refund-42").start(refund, 42)`.
 
     `id` makes starting idempotent. `delay` (seconds) keeps it in the database for so long before it starts. `timeout`
@@ -117,16 +76,4 @@ def options(
 
     Raises `ConfigurationError` for options that don't go together; `start` does for a queue that nobody declared.
     """
-    return Options(
-        id=id,
-        timeout=timeout,
-        delay=delay,
-        deadline=deadline,
-        inherit_deadline=inherit_deadline,
-        queue=queue,
-        priority=priority,
-        partition=partition,
-        dedup=dedup,
-        debounce=debounce,
-        debounce_max=debounce_max,
-    )
+    return Options(**fields)

@@ -102,8 +102,8 @@ class NewWorkflow:
     """When an enqueued workflow may start; None means at once."""
     deadline_at: float | None = None
     timeout: float | None = None
-    """Seconds that begin to count when it is claimed for the first time; None for one that is executed at once, whose
-    `deadline_at` says it all."""
+    """Seconds from its first execution. They are in `deadline_at` already for one that is executed at once; for others
+    they come in with the first claim. Infinity takes back what its function's decorator says."""
     traceparent: str | None = None
     queue: str | None = None
     """Waits there until it is let in; needs `owner` None."""
@@ -164,6 +164,9 @@ class WorkflowRecord:
     finished_at: float | None
     report: str | None
     """JSON: why it was set aside (blocked, dead), else None."""
+    timeout: float | None = None
+    """Seconds from its first execution; infinity takes back what its function's decorator says."""
+    partition: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

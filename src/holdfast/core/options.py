@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict, get_args
 
 from holdfast.core.identity import check_text
 from holdfast.core.retry import RetryPolicy
@@ -127,6 +127,23 @@ class WorkflowOptions:
             check_on_new_version(self.on_new_version)
 
 
+class StartFields(TypedDict, total=False):
+    """The start options as a program gives them; `StartOptions` says what each means."""
+
+    id: str | None
+    timeout: Duration | None
+    delay: Duration | None
+    deadline: datetime | float | None
+    """A point in time, with a time zone, or in seconds since the epoch."""
+    inherit_deadline: bool | None
+    queue: str | None
+    priority: int
+    partition: str | None
+    dedup: str | None
+    debounce: Duration | None
+    debounce_max: Duration | None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StartOptions:
     """How one workflow is started."""
@@ -170,6 +187,18 @@ class StartOptions:
                 raise ConfigurationError("debounce_max= belongs to debounce=")
         elif self.dedup is None or self.delay is not None:
             raise ConfigurationError("debounce= needs dedup=, the key that says what replaces what, and no delay=")
+
+    @classmethod
+    def of(cls, fields: StartFields) -> StartOptions:
+        """Make start options of what a program gives. Raises `ConfigurationError`, `TypeError`."""
+        values: dict[str, Any] = dict(fields)
+        if unknown := values.keys() - StartFields.__annotations__.keys():
+            raise TypeError(f"no start option is called {min(unknown)!r}: {', '.join(StartFields.__annotations__)}")
+        for name in ("timeout", "delay", "debounce", "debounce_max"):
+            if values.get(name) is not None:
+                values[name] = seconds(values[name])
+        deadline = values.pop("deadline", None)
+        return cls(**values, deadline_at=None if deadline is None else point_in_time(deadline))
 
     def _need_a_queue(self) -> None:
         given = [name for name in ("partition", "dedup", "debounce") if getattr(self, name) is not None]

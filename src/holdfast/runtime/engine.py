@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 
 from holdfast import failpoints
 from holdfast.core.codec import Codec
-from holdfast.core.model import Claimed, Status
+from holdfast.core.model import Claimed, NewWorkflow, Status, WorkflowRecord
 from holdfast.core.options import Config
 from holdfast.core.queues import Queue
 from holdfast.core.replay import Journal, writers
-from holdfast.errors import ConfigurationError, PayloadError, StoreUnavailable
+from holdfast.errors import ConfigurationError, PayloadError, StoreUnavailable, WorkflowIdConflict
 from holdfast.runtime.clock import DatabaseClock
 from holdfast.runtime.committer import Committer
 from holdfast.runtime.context import Frame
@@ -32,6 +32,7 @@ from holdfast.runtime.queues import Queues
 from holdfast.runtime.run import run
 from holdfast.runtime.signals import Signal
 from holdfast.runtime.threads import Loops, ThreadPool
+from holdfast.runtime.time_limits import earliest
 from holdfast.runtime.tracing import NoTracer, Tracer
 from holdfast.runtime.versions import note_version
 from holdfast.store.base import Store
@@ -241,7 +242,10 @@ class Engine:
             self._set_aside(execution, error)
             return None
         if not record.version:
-            execution.ride(AdoptVersion(version=version))
+            if record.timeout is None and definition.options.timeout is not None:
+                # Whoever started it by its name did not know.
+                execution.deadline_at = earliest(record.deadline_at, self.clock.now() + definition.options.timeout)
+            execution.ride(AdoptVersion(version=version, deadline_at=execution.deadline_at))
         note_version(execution, version)
         return execution, args, kwargs
 
@@ -267,6 +271,27 @@ class Engine:
         name = self.definitions.instance_name(definition, args[0])
         text = self.codec.encode_call(definition.signature, args[1:], kwargs)
         return json.dumps({"$instance": name, "arguments": text})
+
+    def _same_call(self, one: str, other: str) -> bool:
+        first, second = _instance_call(one), _instance_call(other)
+        if first is None or second is None:
+            return first is second and self.codec.same_call(one, other)
+        return first["$instance"] == second["$instance"] and self.codec.same_call(
+            first["arguments"], second["arguments"]
+        )
+
+    def is_same(self, new: NewWorkflow, existing: WorkflowRecord) -> bool:
+        """Tell whether the workflow that has an id already is what was asked for under it."""
+        return existing.name == new.name and (
+            existing.input_digest == new.input_digest or self._same_call(existing.input, new.input)
+        )
+
+    def check_same(self, new: NewWorkflow, existing: WorkflowRecord) -> None:
+        """Raise `WorkflowIdConflict` unless the workflow that has an id already is what was asked for under it."""
+        if not self.is_same(new, existing):
+            raise WorkflowIdConflict(
+                new.workflow_id, existing=f"{existing.name}({existing.input})", asked=f"{new.name}({new.input})"
+            )
 
     def edit_call(self, text: str, changes: Mapping[str, object]) -> str:
         """Give a recorded call other values for some arguments. Raises `PayloadError`."""

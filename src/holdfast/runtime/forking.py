@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from holdfast.core import forking
+from holdfast.core.codec.digest import text_digest
 from holdfast.core.codec.refusal import qualified_name
 from holdfast.core.identity import check_text
 from holdfast.core.management import Changed, Lineage
@@ -83,12 +84,14 @@ def _new(engine: Engine, record: WorkflowRecord, request: ForkRequest, text: str
         name=record.name,
         version=record.version if request.version is None else request.version,
         input=text,
-        input_digest=record.input_digest if text == record.input else engine.codec.digest(text),
+        input_digest=record.input_digest if text == record.input else text_digest(text),
         request_id=engine.ids.new(),
         created_at=engine.clock.now(),
         traceparent=engine.tracer.traceparent(),
         queue=record.queue,
         priority=record.priority,
+        timeout=record.timeout,
+        partition=record.partition,
     )
 
 
@@ -111,7 +114,7 @@ def _check_same(
 ) -> Flow[None]:
     lineage = yield from engine.read(lambda: engine.store.lineage(existing.workflow_id))
     same = lineage is not None and (lineage.forked_from, lineage.forked_step) == (origin_id, step)
-    if not same or (existing.name, existing.input_digest) != (new.name, new.input_digest):
+    if not same or not engine.is_same(new, existing):
         forked = f", forked from {lineage.forked_from!r} at {lineage.forked_step!r}" if lineage is not None else ""
         raise WorkflowIdConflict(
             new.workflow_id,

@@ -99,6 +99,8 @@ def _restore(engine: Engine, wanted: Archive) -> Flow[None]:
         traceparent=record.traceparent,
         queue=record.queue,
         priority=record.priority,
+        timeout=record.timeout,
+        partition=record.partition,
     )
     standing = _standing(record)
     restore = Restore(

@@ -7,15 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from holdfast.core.codec.digest import text_digest
 from holdfast.core.identity import check_text
 from holdfast.core.model import NewWorkflow
 from holdfast.core.options import StartOptions
-from holdfast.errors import ConfigurationError, PayloadError, StoreUnavailable, WorkflowIdConflict
+from holdfast.errors import ConfigurationError, PayloadError, StoreUnavailable
 from holdfast.runtime import queues
 from holdfast.runtime.context import current
 from holdfast.runtime.definitions import ScheduleRequest, WorkflowDefinition
 from holdfast.runtime.effects import Durable, Flow
 from holdfast.runtime.notifier import Notifier
+from holdfast.runtime.time_limits import earliest
 from holdfast.store.base import Listener
 from holdfast.store.writes import Created, Receipt, Unit
 
@@ -124,10 +126,8 @@ def start(engine: Engine, call: RemoteCall, options: StartOptions) -> Flow[str]:
     existing = created.existing
     if existing is not None and existing.workflow_id != workflow_id:
         return existing.workflow_id
-    if existing is not None and (existing.name, existing.input_digest) != (new.name, new.input_digest):
-        raise WorkflowIdConflict(
-            workflow_id, existing=f"{existing.name}({existing.input})", asked=f"{new.name}({new.input})"
-        )
+    if existing is not None:
+        engine.check_same(new, existing)
     return workflow_id
 
 
@@ -142,18 +142,19 @@ def _new(engine: Engine, call: RemoteCall, options: StartOptions, workflow_id: s
             path=error.path,
             type_name=error.type_name,
         ) from error
-    now = engine.clock.now()
     wait = options.delay if options.debounce is None else options.debounce
     return NewWorkflow(
         workflow_id=workflow_id,
         name=call.name,
         version=call.version,
         input=text,
-        input_digest=engine.codec.digest(text),
+        input_digest=text_digest(text),
         request_id=engine.ids.new(),
-        created_at=now,
-        wake_at=None if wait is None else engine.clock.latest() + wait,
-        deadline_at=None if options.timeout is None else now + options.timeout,
+        created_at=engine.clock.now(),
+        # One whose deadline comes before its beginning is taken up then, to be cancelled.
+        wake_at=None if wait is None else earliest(engine.clock.latest() + wait, options.deadline_at),
+        deadline_at=options.deadline_at,
+        timeout=options.timeout,
         traceparent=engine.tracer.traceparent(),
         queue=options.queue,
         priority=options.priority,

@@ -7,6 +7,7 @@ import typing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from holdfast.core.codec.digest import text_digest
 from holdfast.core.model import NewWorkflow
 from holdfast.core.options import StartOptions
 from holdfast.core.schedule import ScheduleRecord, Tick, jitter_of, tick_id
@@ -78,7 +79,7 @@ def tick_workflow(engine: Engine, schedule: ScheduleRecord, at: float, *, jitter
         name=definition.name,
         version=definition.version,
         input=text,
-        input_digest=engine.codec.digest(text),
+        input_digest=text_digest(text),
         request_id=engine.ids.new(),
         created_at=engine.clock.now(),
         wake_at=at + jitter_of(schedule.name, at, schedule.jitter) if jitter and schedule.jitter else None,

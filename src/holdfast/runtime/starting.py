@@ -356,10 +356,7 @@ def launch(engine: Engine, call: Call, new: NewWorkflow, created: Created) -> St
         return Started(new.workflow_id, local)
     if existing.workflow_id != new.workflow_id:
         return Started(existing.workflow_id)
-    if existing.name != new.name or existing.input_digest != new.input_digest:
-        raise WorkflowIdConflict(
-            new.workflow_id, existing=f"{existing.name}({existing.input})", asked=f"{new.name}({new.input})"
-        )
+    engine.check_same(new, existing)
     return Started(new.workflow_id)
 
 

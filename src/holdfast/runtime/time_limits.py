@@ -19,7 +19,7 @@ class TimeLimits:
 
     deadline_at: float | None
     timeout: float | None
-    """What still has to begin to count."""
+    """As it was given."""
 
 
 def time_limits(
@@ -37,7 +37,7 @@ def time_limits(
     inherits = definition.options.inherit_deadline if options.inherit_deadline is None else options.inherit_deadline
     deadline_at = earliest(options.deadline_at, inherited if inherits else None)
     if begins_now and timeout is not None:
-        return TimeLimits(deadline_at=earliest(deadline_at, now + timeout), timeout=None)
+        deadline_at = earliest(deadline_at, now + timeout)
     return TimeLimits(deadline_at=deadline_at, timeout=timeout)
 
 

@@ -76,6 +76,8 @@ class AdoptVersion:
     """Say which version of its code runs a workflow that was started without one. Needs a fence. Result: None."""
 
     version: str
+    deadline_at: float | None = None
+    """Its deadline, now that its own timeout is known; None: as it is."""
 
 
 ManagementWrite = SetAttributes | AdoptVersion | Restore | Delete | TakeDuty

@@ -52,6 +52,8 @@ def workflow_record(row: Row) -> WorkflowRecord:
         error=row[19],
         finished_at=row[20],
         report=row[21],
+        timeout=row[22],
+        partition=row[23],
     )
 
 

@@ -12,7 +12,7 @@ from holdfast.core.codec.form import Form
 from holdfast.core.codec.jsontext import Json, dumps, faithful, is_plain, loads, may_hold_tags
 from holdfast.core.codec.refusal import Refusal, key_segment, qualified_name
 from holdfast.core.codec.registry import Entry, Registry
-from holdfast.core.codec.signature import POSITIONAL, CallSignature
+from holdfast.core.codec.signature import POSITIONAL, CallSignature, same_arguments
 from holdfast.core.codec.typehints import MISSING
 from holdfast.core.codec.untyped import STANDARD_TAGS, Untyped
 from holdfast.errors import ConfigurationError, PayloadError
@@ -152,6 +152,17 @@ class Codec:
         trees: dict[str, Json] = {name: self._parcel(value, key_segment(name)) for name, value in kwargs.items()}
         positional = [self._parcel(value, f"[{place}]") for place, value in enumerate(args)]
         return self._sealed_call({POSITIONAL: positional, **trees} if positional else trees)
+
+    def same_call(self, one: str, other: str) -> bool:
+        """Tell whether two recorded calls give the same arguments: a payload codec may write one in many ways.
+
+        False as well if one of them can't be read.
+        """
+        try:
+            documents = [loads(self._opened(text)) for text in (one, other)]
+        except Exception:  # noqa: BLE001 - a payload codec may raise anything, for another key
+            return False
+        return all(isinstance(each, dict) for each in documents) and same_arguments(*documents)
 
     def edit_call(self, text: str, changes: Mapping[str, object]) -> str:
         """Return the text of a recorded call with other values for some arguments. Raises `PayloadError`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -135,3 +136,17 @@ class CallSignature:
             return (), 1
         required = sum(parameter.default is parameter.empty for parameter in parameters)
         return tuple(self.signature.parameters), required
+
+
+def same_arguments(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Tell whether two recorded calls give the same arguments, though one may give some of them by position only."""
+    if POSITIONAL in other:
+        one, other = other, one
+    if POSITIONAL in one and POSITIONAL not in other:
+        values = one[POSITIONAL]
+        if len(values) > len(other):
+            return False
+        # Those by name were recorded in the order of the function's parameters.
+        by_name = {name: value for name, value in one.items() if name != POSITIONAL}
+        one = {**dict(zip(other, values, strict=False)), **by_name}
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

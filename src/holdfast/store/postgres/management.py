@@ -81,7 +81,7 @@ def adopt_version(batch: Batch, fence: Fence | None, write: AdoptVersion) -> Rea
     """Set the version of a workflow that has none."""
     if fence is None:
         raise ValueError("a version is adopted under a fence")
-    batch.run("adopt_version", workflow_id=fence.workflow_id, version=write.version)
+    batch.run("adopt_version", workflow_id=fence.workflow_id, version=write.version, deadline_at=write.deadline_at)
     return nothing
 
 

@@ -42,7 +42,7 @@ def set_attributes(ledger: Ledger, write: SetAttributes) -> None:
 
 def adopt_version(ledger: Ledger, write: AdoptVersion, fence: Fence, _state: State) -> None:
     """Set the version of a workflow that has none."""
-    ledger.change("adopt_version", workflow_id=fence.workflow_id, version=write.version)
+    ledger.change("adopt_version", workflow_id=fence.workflow_id, version=write.version, deadline_at=write.deadline_at)
 
 
 def restore(ledger: Ledger, write: Restore) -> None:

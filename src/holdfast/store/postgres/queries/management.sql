@@ -74,4 +74,5 @@ ORDER BY o.finished_at, o.id
 LIMIT %(limit)s;
 
 -- name: adopt_version
-UPDATE {schema}.workflow_info SET version = %(version)s WHERE id = %(workflow_id)s AND version = '';
+UPDATE {schema}.workflow_info SET version = %(version)s, deadline_at = coalesce(%(deadline_at)s::float8, deadline_at)
+WHERE id = %(workflow_id)s AND version = '';

@@ -230,12 +230,10 @@ WITH free AS (
 ), forgotten AS (
     DELETE FROM {schema}.waits AS q USING free WHERE q.workflow_id = free.id
 ), begun AS (
-    -- A timeout counts from the first claim, and is spent then.
-    UPDATE {schema}.workflow_info AS i
-    SET timeout = NULL, deadline_at = least(
-        i.deadline_at, coalesce(%(now)s::float8, extract(epoch FROM clock_timestamp())::float8) + i.timeout
-    )
-    FROM free WHERE i.id = free.id AND i.timeout IS NOT NULL
+    -- A timeout counts from the first claim: later ones would not come to an earlier deadline.
+    UPDATE {schema}.workflow_info AS i SET deadline_at = this.now + i.timeout
+    FROM free, (SELECT coalesce(%(now)s::float8, extract(epoch FROM clock_timestamp())::float8) AS now) AS this
+    WHERE i.id = free.id AND this.now + i.timeout < coalesce(i.deadline_at, 'Infinity')
 )
 UPDATE {schema}.workflows AS w
 SET status = 'running', owner = %(worker_id)s, epoch = w.epoch + 1, wake_at = NULL, claim_id = %(claim_id)s, stage = NULL

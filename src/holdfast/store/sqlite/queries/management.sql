@@ -68,4 +68,5 @@ ORDER BY o.finished_at, o.id
 LIMIT :limit;
 
 -- name: adopt_version
-UPDATE holdfast_workflow_info SET version = :version WHERE id = :workflow_id AND version = '';
+UPDATE holdfast_workflow_info SET version = :version, deadline_at = coalesce(:deadline_at, deadline_at)
+WHERE id = :workflow_id AND version = '';

@@ -98,9 +98,9 @@ SET status = 'running', owner = :worker_id, epoch = epoch + 1, wake_at = NULL, c
 WHERE id IN (SELECT value FROM json_each(:workflow_ids)) AND status IN ('enqueued', 'suspended');
 
 -- name: begin_timeouts
--- A timeout counts from the first claim, and is spent then.
-UPDATE holdfast_workflow_info SET deadline_at = min(coalesce(deadline_at, 9e999), :now + timeout), timeout = NULL
-WHERE id IN (SELECT value FROM json_each(:workflow_ids)) AND timeout IS NOT NULL;
+-- A timeout counts from the first claim: later ones would not come to an earlier deadline.
+UPDATE holdfast_workflow_info SET deadline_at = :now + timeout
+WHERE id IN (SELECT value FROM json_each(:workflow_ids)) AND :now + timeout < coalesce(deadline_at, 9e999);
 
 -- name: running_of_worker
 SELECT id, crashes FROM holdfast_workflows WHERE status = 'running' AND owner = :worker_id ORDER BY id;
