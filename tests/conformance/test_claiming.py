@@ -276,6 +276,16 @@ def test_a_released_workflow_goes_on_before_new_work(bench: Bench) -> None:
     assert bench.claim(limit=1) == ["begun"]
 
 
+def test_who_was_declared_dead_learns_that_what_it_creates_is_not_its_own(bench: Bench) -> None:
+    bench.register("w1")
+    crash(bench, "w1")
+    creation = Create(workflow=new("late", owner="w1"))
+    bench.commit(Unit(writes=(creation,), fence=Fence(workflow_id="late", epoch=1)))
+    [receipt] = bench.last.receipts
+    assert (receipt.accepted, receipt.results[0].existing) == (False, None)
+    assert (bench.status("late"), bench.get("late").owner) == (Status.ENQUEUED, None)
+
+
 def test_creations_for_the_living_and_for_nobody_mix_in_a_batch(bench: Bench) -> None:
     bench.register("w1")
     bench.commit(

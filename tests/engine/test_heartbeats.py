@@ -4,14 +4,32 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from holdfast import Config, Holdfast, start, step, workflow
+from holdfast import Config, Holdfast, Status, start, step, workflow
+from holdfast.store.writes import TakeOver, Unit
 from tests.helpers import eventually
 
 CONFIG = Config(heartbeat=0.02, lease=60)
 released = threading.Event()
+
+
+bodies: list[int] = []
+
+
+@step
+def count() -> int:
+    """Count how often this is done."""
+    bodies.append(1)
+    return len(bodies)
+
+
+@workflow
+def counted() -> int:
+    """Do something countable."""
+    return count()
 
 
 @step
@@ -82,6 +100,27 @@ def test_it_rests_for_a_few_heartbeats_only(watched: Watched, monkeypatch: pytes
     before, now = watched.written, watched.app.engine.clock.monotonic()
     monkeypatch.setattr(watched.app.engine.clock, "monotonic", lambda: now + 6 * CONFIG.heartbeat)
     eventually(lambda: watched.written > before)
+
+
+@pytest.mark.parametrize("way", ["start", "start with an id", "call", "call with an id"])
+def test_what_a_worker_begins_after_it_was_declared_dead_is_run_once_by_its_successor(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    app, before = watched.app, watched.app.engine.worker_id
+    app.store.commit([Unit(writes=(TakeOver(worker_id=before, crash_limit=3),))])
+    bodies.clear()
+    given = app.options(id="late" if "id" in way else None)
+    with ThreadPoolExecutor(1) as threads:
+        if way.startswith("call"):
+            result = threads.submit(given.call, counted)
+        else:
+            result = threads.submit(given.start(counted).result)
+        eventually(lambda: app.list_workflows() and app.list_workflows()[0].status is Status.ENQUEUED)
+        now = app.engine.clock.monotonic()
+        monkeypatch.setattr(app.engine.clock, "monotonic", lambda: now + 6 * CONFIG.heartbeat)
+        assert result.result(timeout=20) == 1
+    assert len(bodies) == 1
+    assert app.engine.worker_id != before
 
 
 def test_one_that_runs_a_workflow_writes_each_heartbeat(watched: Watched) -> None:

@@ -314,7 +314,11 @@ BUGS = (
     _bug(
         "zombie-creates",
         "what a worker starts for itself after it was declared dead is nobody's",
-        (_BATCH, "    if ledger.dead_workers:\n        _disown(ledger, writes)\n", ""),
+        (
+            _BATCH,
+            "    if ledger.dead_workers and _disown(ledger, writes) and fence is not None:",
+            "    if False:",
+        ),
     ),
     _bug(
         "not-a-new-worker",

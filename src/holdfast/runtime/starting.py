@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from holdfast.core.codec.digest import text_digest
@@ -67,7 +67,7 @@ def start(engine: Engine, call: Call, options: StartOptions) -> Flow[Started]:
         workflow_id = options.id or _new_id(engine, call, frame)
         new = new_workflow(engine, call, options, workflow_id, frame)
         receipt: Receipt = yield Durable(engine.committer.submit(_creation(new, options)))
-        return launch(engine, call, new, receipt.results[0])
+        return launch(engine, call, _as_created(new, receipt), receipt.results[0])
     execution = frame.execution
     operation, _ = execution.operation(Kind.START, call.definition.name, _digest(engine, call))
     recorded = execution.begin(operation)
@@ -107,6 +107,7 @@ def call(engine: Engine, call: Call, options: StartOptions) -> Flow[Any]:
     else:
         receipt: Receipt = yield Durable(engine.committer.submit(_creation(new, options)))
         created: Created = receipt.results[0]
+        new = _as_created(new, receipt)
         if created.existing is None and new.owner is not None:
             ended = yield engine.inline(_execution(engine, call, new), call.args, call.kwargs)
         else:
@@ -325,6 +326,12 @@ def check_queue(execution: Execution, operation: Operation, options: StartOption
 def _creation(new: NewWorkflow, options: StartOptions) -> Unit:
     fence = Fence(workflow_id=new.workflow_id, epoch=1) if new.owner is not None else None
     return Unit(writes=(queues.creation(new, options),), fence=fence)
+
+
+def _as_created(new: NewWorkflow, receipt: Receipt) -> NewWorkflow:
+    """Return the workflow as it was created: enqueued if this worker has been declared dead, for others to run."""
+    is_refused = receipt.results[0].existing is None and not receipt.accepted
+    return replace(new, owner=None) if is_refused else new
 
 
 def _execution(engine: Engine, call: Call, new: NewWorkflow) -> Execution:

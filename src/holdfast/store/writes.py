@@ -332,7 +332,11 @@ class Unit:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Receipt:
-    """What became of a unit. `results` has one entry for each write, in order; empty if refused."""
+    """What became of a unit. `results` has one entry for each write, in order; empty if refused.
+
+    A unit that begins with the creation of its own workflow has that one's result all the same. It is refused with the
+    workflow created if its owner was declared dead meanwhile: then it is enqueued, for others.
+    """
 
     accepted: bool
     results: tuple[Any, ...] = ()

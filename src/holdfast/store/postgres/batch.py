@@ -55,6 +55,8 @@ class Batch:
     ready: bool = False
     woken: set[str] = field(default_factory=set)
     """The suspended workflows that this transaction enqueued."""
+    strays: set[str] = field(default_factory=set)
+    """What workers that are declared dead had created for themselves, and is enqueued now."""
     wakes: set[tuple[str, str, str]] = field(default_factory=set)
     """(target, kind, name) that may have come for somebody who waits."""
 

@@ -188,13 +188,15 @@ class Commit:
     def _learn_ready(self, woken: Rows | None, strays: Rows | None) -> None:
         if woken is not None:
             self._batch.woken.update(workflow_id for (workflow_id,) in woken)
-        if self._batch.woken or (strays is not None and strays.fetchone()):
+        if strays is not None:
+            self._batch.strays.update(workflow_id for (workflow_id,) in strays)
+        if self._batch.woken or self._batch.strays:
             self._batch.ready = True
 
     def _receipt(self, part: Part, reads: Sequence[Read] | None) -> Receipt:
         """Say what became of a unit: refused without `reads`, else their results."""
         batch, writes = self._batch, part.unit.writes
-        if reads is None:
+        if reads is None or (part.own is not None and part.own.workflow_id in batch.strays):
             return Receipt(accepted=False, results=() if part.own is None else (batch.created(part.own),))
         results = [read() for read in reads] or [None] * len(writes)
         if part.creates:

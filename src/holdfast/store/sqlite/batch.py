@@ -123,8 +123,8 @@ def _write_unit(ledger: Ledger, unit: Unit) -> Receipt:
         return Receipt(accepted=True, results=tuple(results), cancel_requested=state.cancel_at is not None)
     for write in writes[len(results) :]:
         results.append(_apply(ledger, write, fence, state))
-    if ledger.dead_workers:
-        _disown(ledger, writes)
+    if ledger.dead_workers and _disown(ledger, writes) and fence is not None:
+        return Receipt(accepted=False, results=tuple(results[:1]))
     if fence is not None:
         state = ledger.state(fence.workflow_id)
     cancel_requested = state is not None and state.cancel_at is not None
@@ -179,11 +179,17 @@ def _repeat(ledger: Ledger, write: Write, fence: Fence) -> Any:
             return _UNFENCED[type(write)](ledger, write)
 
 
-def _disown(ledger: Ledger, writes: Sequence[Write]) -> None:
-    """Enqueue what a worker created for itself after it was declared dead: nobody would take it over later."""
+def _disown(ledger: Ledger, writes: Sequence[Write]) -> bool:
+    """Enqueue what a worker created for itself after it was declared dead: nobody would take it over later.
+
+    Tell whether there was such a workflow.
+    """
+    disowned = False
     for write in writes:
         if isinstance(write, Create) and write.workflow.owner in ledger.dead_workers:
             fence = Fence(workflow_id=write.workflow.workflow_id, epoch=1)
             state = ledger.state(fence.workflow_id)
             if state is not None and state.status == RUNNING and state.epoch == 1:
                 lifecycle.release(ledger, None, fence, state)
+                disowned = True
+    return disowned
