@@ -11,6 +11,7 @@
         OutsideTransaction
         BlockingCallOnEventLoop
       PayloadError              a value that would not come back equal
+      DamagedRecord             a row in the database that can't be read
       WorkflowNotFound
       WorkflowIdConflict
       ScheduleNotFound
@@ -109,6 +110,17 @@ class PayloadError(HoldfastError):
     def __init__(self, reason: str, *, path: str = "", type_name: str = "") -> None:
         self.reason, self.path, self.type_name = reason, path, type_name
         super().__init__(f"{path}: {reason}" if path else reason)
+
+
+class DamagedRecord(HoldfastError):
+    """A row about a workflow holds what Holdfast never wrote there."""
+
+    def __init__(self, workflow_id: str, what: str) -> None:
+        self.workflow_id = workflow_id
+        super().__init__(
+            f"what is recorded about workflow {workflow_id!r} can't be read: {what}. It was changed by something else, "
+            "or by a newer Holdfast: restore it from a backup, or use that version"
+        )
 
 
 class WorkflowNotFound(HoldfastError):

@@ -30,7 +30,7 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
     """It has no workflow of that name: the workflow would wait for a worker that has."""
     UNREADABLE = "unreadable"
-    """It can't decode the recorded input: the workflow would be set aside."""
+    """It can't decode the recorded input, or an outcome: the workflow would be set aside."""
     UNCHECKED = "unchecked"
     """It did not come to an end in the time allowed."""
 

@@ -175,6 +175,8 @@ class Claimed:
 
     record: WorkflowRecord
     journal: tuple[Checkpoint, ...]
+    damage: str | None = None
+    """What of its journal can't be read, if anything; `journal` lacks that."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

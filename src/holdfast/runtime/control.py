@@ -36,6 +36,14 @@ class Diverged(Unwind):
         super().__init__(f"{mismatch} (at {where})")
 
 
+class Unreadable(Unwind):
+    """What was recorded for an operation can't be decoded; the workflow is set aside as blocked."""
+
+    def __init__(self, step_id: str, error: Exception, where: str) -> None:
+        self.step_id, self.error, self.where = step_id, error, where
+        super().__init__(f"what is recorded for {step_id!r} can't be read: {type(error).__name__}: {error}")
+
+
 class CodeEnded(Unwind):
     """The workflow's code has failed or was cancelled, and what it did is being undone: it begins nothing more."""
 

@@ -25,7 +25,7 @@ from holdfast.errors import PayloadError, WorkflowCancelled
 from holdfast.runtime.clock import DatabaseClock
 from holdfast.runtime.committer import Committer, Ticket
 from holdfast.runtime.context import Frame, current, runner_here
-from holdfast.runtime.control import Diverged, Unwind
+from holdfast.runtime.control import Diverged, Unreadable, Unwind
 from holdfast.runtime.definitions import Definitions, WorkflowDefinition
 from holdfast.runtime.effects import Flow
 from holdfast.runtime.engine import Engine
@@ -200,6 +200,8 @@ def examine(
         return replace(finding, verdict=Verdict.PINNED)
     if definition is None:
         return replace(finding, verdict=Verdict.UNKNOWN, found="no workflow has this name")
+    if claimed.damage is not None:
+        return replace(finding, verdict=Verdict.UNREADABLE, found=claimed.damage)
     try:
         args, kwargs = engine.decode_call(definition, record.input)
     except Exception as error:  # noqa: BLE001 - a constructor of the user's own may raise anything
@@ -250,6 +252,14 @@ def _judge(finding: Finding, execution: DryExecution, end: _End, record: Workflo
     diverged = execution.gone
     if isinstance(diverged, Diverged):
         return _blocked(finding, diverged.mismatch, diverged.where)
+    if isinstance(diverged, Unreadable):
+        return replace(
+            finding,
+            verdict=Verdict.UNREADABLE,
+            step_id=diverged.step_id,
+            found=f"{type(diverged.error).__name__}: {diverged.error}",
+            where=diverged.where,
+        )
     if execution.frontiers:
         return _judge_frontier(finding, execution)
     try:

@@ -236,10 +236,13 @@ class Engine:
             crashes=record.crashes,
             traceparent=record.traceparent,
         )
+        if claimed.damage is not None:
+            self._set_aside(execution, "a row of its journal can't be read", claimed.damage)
+            return None
         try:
             args, kwargs = self.decode_call(definition, record.input)
         except Exception as error:  # noqa: BLE001 - one unreadable row must not keep the others of its claim from running
-            self._set_aside(execution, error)
+            self._set_aside(execution, "its input can't be read", f"{type(error).__name__}: {error}")
             return None
         if not record.version:
             if record.timeout is None and definition.options.timeout is not None:
@@ -249,17 +252,18 @@ class Engine:
         note_version(execution, version)
         return execution, args, kwargs
 
-    def _set_aside(self, execution: Execution, error: Exception) -> None:
+    def _set_aside(self, execution: Execution, reason: str, error: str) -> None:
         report = {
-            "reason": "its input can't be read",
-            "error": f"{type(error).__name__}: {error}",
+            "reason": reason,
+            "error": error,
             "way out": "mend the code or the registration that the error names, then resume the workflow",
         }
         execution.submit(SetAside(status=Status.BLOCKED, report=json.dumps(report)))
         log.error(
-            "workflow %s (%s) is blocked: %s",
+            "workflow %s (%s) is blocked: %s: %s",
             execution.workflow_id,
             execution.definition.name,
+            reason,
             error,
             extra={"action": "workflow_blocked"},
         )

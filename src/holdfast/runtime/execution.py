@@ -23,7 +23,7 @@ from holdfast.core.model import Checkpoint, Fence, Kind
 from holdfast.core.replay import AUXILIARY, CANCEL_ID, UNDO_BRANCH, UNDO_ID, Journal, Mismatch, Operation
 from holdfast.errors import PayloadError, StoreUnavailable, WorkflowCancelled
 from holdfast.runtime.context import Frame, current, runner_here
-from holdfast.runtime.control import CodeEnded, Diverged, Lost, Released, Unwind
+from holdfast.runtime.control import CodeEnded, Diverged, Lost, Released, Unreadable, Unwind
 from holdfast.runtime.delivery import Delivery
 from holdfast.runtime.effects import Durable, Flow
 from holdfast.runtime.signals import Signal
@@ -472,12 +472,36 @@ class Execution:
             ) from error
 
     def value(self, recorded: Checkpoint, hint: Any) -> Any:
-        """Return what was recorded, or raise it."""
-        if recorded.error is not None:
-            raise self.engine.codec.decode_error(recorded.error)
+        """Return what was recorded, or raise it.
+
+        Where that can't be read, because a class is gone, the row was damaged or a payload codec lacks its key, the
+        workflow is set aside: it goes on once that is mended.
+        """
+        codec = self.engine.codec
+        try:
+            error = None if recorded.error is None else codec.decode_error(recorded.error)
+            value = None if recorded.output is None else codec.decode(recorded.output, hint)
+        except Exception as unreadable:
+            raise self.leave(
+                Unreadable(recorded.step_id, unreadable, user_line(traceback.extract_stack()))
+            ) from unreadable
+        if error is not None:
+            raise error
+        return value
+
+    def value_of_others(self, recorded: Checkpoint, hint: Any) -> Any:
+        """Return what was received from elsewhere. Raises `PayloadError` if it is not what the code expects.
+
+        The code was told so when it came, and is told so again.
+        """
         if recorded.output is None:
             return None
-        return self.engine.codec.decode(recorded.output, hint)
+        try:
+            return self.engine.codec.decode(recorded.output, hint)
+        except PayloadError:
+            raise
+        except Exception:  # noqa: BLE001 - a payload codec may raise anything
+            return self.value(recorded, hint)
 
     def progressed(self) -> None:
         """Note that an operation has got an outcome: whoever was suspected of killing its worker is cleared."""

@@ -12,7 +12,14 @@ from holdfast.core.codec.refusal import qualified_name
 from holdfast.core.identity import check_text
 from holdfast.core.management import Changed, Lineage
 from holdfast.core.model import Checkpoint, Claimed, NewWorkflow, Status, WorkflowRecord
-from holdfast.errors import RecordedError, StepOutcomeUnknown, UsageError, WorkflowIdConflict, WorkflowNotFound
+from holdfast.errors import (
+    DamagedRecord,
+    RecordedError,
+    StepOutcomeUnknown,
+    UsageError,
+    WorkflowIdConflict,
+    WorkflowNotFound,
+)
 from holdfast.runtime.changing import Bulk, select
 from holdfast.runtime.effects import Durable, Flow
 from holdfast.store.management_writes import Restore
@@ -58,6 +65,8 @@ def _load(engine: Engine, workflow_id: str) -> Flow[Claimed]:
     found = yield from engine.read(lambda: engine.store.claimed([workflow_id]))
     if not found:
         raise WorkflowNotFound(workflow_id)
+    if found[0].damage is not None:
+        raise DamagedRecord(workflow_id, found[0].damage)
     return found[0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from holdfast import failpoints
@@ -77,7 +78,7 @@ def receive(topic: str, timeout: float | None, hint: Any) -> Flow[Any]:
     operation, frame = execution.operation(Kind.RECEIVE, f"recv:{topic}" if topic else "recv")
     recorded = execution.begin(operation)
     if recorded is not None:
-        return execution.value(recorded, hint)
+        return execution.value_of_others(recorded, hint)
     deadline, timer_place = timer(execution, operation, timeout)
     timer_checkpoint = (
         execution.checkpoint(timer_place, output=repr(deadline)) if timer_place is not None and timeout else None
@@ -96,7 +97,7 @@ def receive(topic: str, timeout: float | None, hint: Any) -> Flow[Any]:
     with _traced(execution, operation):
         waits = (WaitOn(workflow_id=execution.workflow_id, kind=Kind.RECEIVE, name=topic),)
         received = yield from wait_until_settled(execution, operation, frame, look, deadline=deadline, waits=waits)
-    return None if received.body is None else execution.engine.codec.decode(received.body, hint)
+    return execution.value_of_others(replace(checkpoint, output=received.body), hint)
 
 
 def put_event(engine: Engine, name: str, value: object) -> Flow[None]:
@@ -139,7 +140,7 @@ def get_event(engine: Engine, workflow_id: str, name: str, timeout: float | None
     operation, frame = execution.operation(Kind.GET_EVENT, "get_event", engine.codec.digest(workflow_id, name))
     recorded = execution.begin(operation)
     if recorded is not None:
-        return execution.value(recorded, hint)
+        return execution.value_of_others(recorded, hint)
     deadline, timer_place = timer(execution, operation, timeout)
     if timer_place is not None:
         execution.record(timer_place, output=repr(deadline))
@@ -153,7 +154,7 @@ def get_event(engine: Engine, workflow_id: str, name: str, timeout: float | None
         waits = (WaitOn(workflow_id=workflow_id, kind=Kind.GET_EVENT, name=name),)
         text = yield from wait_until_settled(execution, operation, frame, look, deadline=deadline, waits=waits)
     execution.record(operation, output=text)
-    return None if text is None else engine.codec.decode(text, hint)
+    return execution.value_of_others(execution.checkpoint(operation, output=text), hint)
 
 
 def _get_event_plainly(engine: Engine, workflow_id: str, name: str, timeout: float | None, hint: Any) -> Flow[Any]:
@@ -171,7 +172,7 @@ def sleep(duration: float) -> Flow[None]:
     operation, frame = execution.operation(Kind.SLEEP, "sleep")
     recorded = execution.begin(operation)
     if recorded is not None and recorded.output is not None:
-        deadline = float(recorded.output)
+        deadline = float(execution.value(recorded, float))
     else:
         deadline = execution.engine.clock.latest() + duration
         # Not waited for: the sleep can't be seen from outside, but its end must survive a crash as soon as may be.

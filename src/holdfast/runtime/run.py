@@ -23,7 +23,7 @@ from holdfast.core.model import Outcome, Status
 from holdfast.core.replay import Mismatch
 from holdfast.errors import PayloadError, StoreUnavailable, WorkflowCancelled
 from holdfast.runtime.context import Frame, current, runner_here
-from holdfast.runtime.control import CodeEnded, Diverged, Halted, Lost, Released, Suspended, Unwind
+from holdfast.runtime.control import CodeEnded, Diverged, Halted, Lost, Released, Suspended, Unreadable, Unwind
 from holdfast.runtime.effects import Flow, Invoke
 from holdfast.runtime.execution import Execution
 from holdfast.runtime.undo import Undone, undo
@@ -86,6 +86,8 @@ def _stay(execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -
         yield from _set_aside(execution, halted.report, str(halted))
     except Diverged as diverged:
         yield from _set_aside(execution, _divergence(execution, diverged), str(diverged))
+    except Unreadable as unreadable:
+        yield from _set_aside(execution, _unreadable(unreadable), str(unreadable))
     except Lost:
         log.info("workflow %s goes on elsewhere", execution.workflow_id, extra={"action": "workflow_lost"})
     except Released:
@@ -256,6 +258,17 @@ def _divergence(execution: Execution, diverged: Diverged) -> dict[str, str]:
         "version": execution.definition.version,
         "way out": "make the code ask for what was recorded, in that order, or give a changed workflow another "
         "version; then resume the workflow: its journal is kept",
+    }
+
+
+def _unreadable(unreadable: Unreadable) -> dict[str, str]:
+    return {
+        "reason": "a recorded outcome can't be read",
+        "step": unreadable.step_id,
+        "error": f"{type(unreadable.error).__name__}: {unreadable.error}",
+        "at": unreadable.where,
+        "way out": "mend the code, the registration or the payload codec that the error names, then resume the "
+        "workflow; or fork it from before this step: its journal is kept",
     }
 
 

@@ -83,7 +83,7 @@ def timer(execution: Execution, operation: Operation, timeout: float | None) -> 
     )
     recorded = execution.journal.find(place.step_id)
     if recorded is not None and recorded.output is not None:
-        return float(recorded.output), None
+        return float(execution.value(recorded, float)), None
     return execution.engine.clock.latest() + timeout, place
 
 

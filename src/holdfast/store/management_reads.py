@@ -57,7 +57,7 @@ class ManagementReads(ABC):
     def contents(self, workflow_id: str) -> Contents:
         """Read all that belongs to a workflow."""
         # The journal first: what comes in meanwhile is then there without its checkpoint, never the other way round.
-        journal = tuple(rows.checkpoint(row) for row in self._read("journal", workflow_id=workflow_id))
+        journal = tuple(rows.journal(workflow_id, self._read("journal", workflow_id=workflow_id)))
         return Contents(
             journal=journal,
             messages=tuple(

@@ -40,10 +40,14 @@ class ReadingStore(ABC):
         wanted = self._texts(workflow_ids)
         records = {row[0]: rows.workflow_record(row) for row in self._read("workflows_by_id", workflow_ids=wanted)}
         journals: defaultdict[str, list[Checkpoint]] = defaultdict(list)
+        damage: dict[str, str] = {}
         for workflow_id, *row in self._read("journals", workflow_ids=wanted):
-            journals[workflow_id].append(rows.checkpoint(row))
+            try:
+                journals[workflow_id].append(rows.checkpoint(row))
+            except ValueError as error:
+                damage.setdefault(workflow_id, f"{row[0]!r}: {error}")
         found = [workflow_id for workflow_id in dict.fromkeys(workflow_ids) if workflow_id in records]
-        return [Claimed(record=records[each], journal=tuple(journals[each])) for each in found]
+        return [Claimed(record=records[each], journal=tuple(journals[each]), damage=damage.get(each)) for each in found]
 
     def get_workflow(self, workflow_id: str) -> WorkflowRecord | None:
         """Read one workflow."""
@@ -57,7 +61,7 @@ class ReadingStore(ABC):
 
     def journal(self, workflow_id: str) -> list[Checkpoint]:
         """Read a journal in the order of recording."""
-        return [rows.checkpoint(row) for row in self._read("journal", workflow_id=workflow_id)]
+        return rows.journal(workflow_id, self._read("journal", workflow_id=workflow_id))
 
     def event(self, workflow_id: str, name: str) -> str | None:
         """Read an event's value."""

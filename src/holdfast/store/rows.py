@@ -23,16 +23,21 @@ from holdfast.core.model import (
     WorkflowRecord,
 )
 from holdfast.core.queues import Queue, QueueState, Rate
+from holdfast.errors import DamagedRecord
 
 Row = Sequence[Any]
 
 
 def workflow_record(row: Row) -> WorkflowRecord:
-    """Make a workflow from the columns of `holdfast_records`, which are its fields in order."""
+    """Make a workflow from the columns of `holdfast_records`, which are its fields in order. Raises `DamagedRecord`."""
+    try:
+        status = Status(row[2])
+    except ValueError as error:
+        raise DamagedRecord(row[0], str(error)) from error
     return WorkflowRecord(
         workflow_id=row[0],
         name=row[1],
-        status=Status(row[2]),
+        status=status,
         version=row[3],
         epoch=row[4],
         owner=row[5],
@@ -57,8 +62,19 @@ def workflow_record(row: Row) -> WorkflowRecord:
     )
 
 
+def journal(workflow_id: str, found: Iterable[Row]) -> list[Checkpoint]:
+    """Make a workflow's journal. Raises `DamagedRecord`."""
+    checkpoints = []
+    for row in found:
+        try:
+            checkpoints.append(checkpoint(row))
+        except ValueError as error:
+            raise DamagedRecord(workflow_id, f"{row[0]!r}: {error}") from error
+    return checkpoints
+
+
 def checkpoint(row: Row) -> Checkpoint:
-    """Make a checkpoint from the columns of `holdfast_journal` after `workflow_id`."""
+    """Make a checkpoint from the columns of `holdfast_journal` after `workflow_id`. Raises `ValueError`."""
     return Checkpoint(
         step_id=row[0],
         branch=row[1],
