@@ -161,6 +161,8 @@ class Lease:
         engine.lease_losses += 1
         engine.worker_id = engine.ids.new()
         self._register()
+        # What others left, or it left itself, is to be had again.
+        engine.hub.work.set()
 
     def _write(self, write: Write) -> Any:
         receipt: Receipt = self._engine.committer.submit(Unit(writes=(write,))).wait()

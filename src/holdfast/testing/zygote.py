@@ -39,6 +39,7 @@ from holdfast.testing.recovery import changed_history, needless_runs, uncounted
 from holdfast.testing.time_machine import TimeMachine
 
 WORKFLOW_ID = "crash-everywhere"
+DATABASE = "holdfast.db"
 QUICK = Config(suspend_after=0.05, heartbeat=0.2, lease=2.0, poll=0.5, shutdown_timeout=5.0)
 _STANDING = frozenset({Status.BLOCKED, Status.DEAD})
 
@@ -73,7 +74,7 @@ class Run:
 
     def __init__(self, order: Order, folder: Path) -> None:
         self._order, self._folder = order, folder
-        self._url = f"sqlite:///{folder / 'holdfast.db'}"
+        self._url = f"sqlite:///{folder / DATABASE}"
         self._log, self._effects = folder / "passes", folder / "effects"
 
     def passes(self) -> list[tuple[str, str]]:
@@ -207,12 +208,20 @@ def _ends_unknown(found: dict[str, Any]) -> bool:
 
 
 def _fresh(folder: Path) -> Path:
-    """Make an empty folder; what the last run left goes."""
-    place = folder / "run"
+    """Make a folder with a database in which nothing has happened yet; what the last run left goes."""
+    place, template = folder / "run", folder / "template"
     if place.exists():
         shutil.rmtree(place)
-    place.mkdir()
+    if not template.exists():
+        template.mkdir()
+        in_child(lambda: _make_tables(template), may_die=False, patience=60)
+    shutil.copytree(template, place)
     return place
+
+
+def _make_tables(folder: Path) -> None:
+    with closing(open_store(f"sqlite:///{folder / DATABASE}")) as store:
+        store.open()
 
 
 def main() -> None:
