@@ -27,6 +27,7 @@ from holdfast import (
     workflow_id,
     write_stream,
 )
+from holdfast.testing.failpoints import from_environment
 
 # Workers die by the hundred here, and no workflow is to blame for it: none is set aside.
 CONFIG = Config(suspend_after=0.2, heartbeat=0.2, lease=2.0, poll=1.0, shutdown_timeout=2.0, crash_limit=100_000)
@@ -79,6 +80,7 @@ def chaos_refund(refund: str) -> list[str]:
 def main() -> None:
     """Launch, start what was asked for, work until the end of the standard input."""
     url, prefix, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    from_environment()
     with Holdfast(url, config=CONFIG):
         print("launched", flush=True)
         for number in range(count):

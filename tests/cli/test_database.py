@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import sqlite3
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from holdfast import Holdfast, options
 from holdfast.cli.database import without_password
@@ -87,6 +93,78 @@ def test_doctor_tells_of_what_is_stuck(store: Store, command: Command) -> None:
     assert found["stuck"]["value"].startswith("hangs (for 2h")
     assert "nobody_knows_it" in found["unknown name"]["value"]
     assert found["waiting for a worker"]["verdict"] == "warning"
+
+
+def test_doctor_tells_of_workers_that_were_not_heard_of(store: Store, command: Command) -> None:
+    store.commit([Unit(writes=(Register(worker=worker("gone"), lease_seconds=-60),))])
+    found = facts(command, code=int(store.dialect == "postgresql"))["workers"]
+    assert (found["verdict"], found["value"][:50]) == ("warning", "0 alive, 1 not heard of for longer than their leas")
+    assert "start one" in found["advice"]
+
+
+def test_doctor_finds_work_that_belongs_to_nobody(store: Store, command: Command) -> None:
+    fence = Fence(workflow_id="stray", epoch=1)
+    store.commit([Unit(writes=(Create(workflow=new("stray", owner="nobody")),), fence=fence)])
+    found = facts(command, code=1)["running"]
+    assert (found["verdict"], found["value"]) == ("wrong", "1 belong to workers that are gone: stray")
+
+
+def test_doctor_sees_that_clocks_differ(store: Store, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = time.time
+    monkeypatch.setattr("holdfast.cli.doctor.time.time", lambda: right() + 90)
+    monkeypatch.setattr(type(store), "now", lambda _: right())
+    found = facts(command, code=int(store.dialect == "postgresql"))["clock"]
+    assert (found["verdict"], found["value"]) == ("warning", "they differ by 1m 29s")
+
+
+@pytest.mark.parametrize(
+    ("setting", "name", "value"),
+    [
+        ("synchronous_commit = off", "synchronous_commit", "off"),
+        ("default_transaction_read_only = on", "role", "read only"),
+    ],
+)
+def test_doctor_sees_what_a_postgresql_database_is_set_to(
+    postgres_url: str, setting: str, name: str, value: str
+) -> None:
+    database = urlsplit(postgres_url).path[1:]
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute(sql.SQL(f"ALTER DATABASE {{}} SET {setting}").format(sql.Identifier(database)))
+    found = facts(Command(postgres_url), code=1)[name]
+    assert (found["verdict"], found["value"]) == ("wrong", value)
+
+
+@pytest.mark.parametrize(("grant", "verdict"), [("USAGE", "warning"), ("USAGE, CREATE", "fine")])
+def test_doctor_sees_what_a_postgresql_user_may_do(postgres_url: str, grant: str, verdict: str) -> None:
+    with clerk(postgres_url) as (url, admin, role):
+        admin.execute(sql.SQL(f"GRANT {grant} ON SCHEMA holdfast TO {{}}").format(role))
+        admin.execute(sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA holdfast TO {}").format(role))
+        assert facts(Command(url), code=1)["privileges"]["verdict"] == verdict
+
+
+def test_a_postgresql_user_who_may_not_use_the_schema_is_told_what_to_ask_for(postgres_url: str) -> None:
+    with clerk(postgres_url) as (url, _, _):
+        printed = Command(url)("doctor", code=1)
+        assert "may not use the schema" in printed
+        assert "GRANT USAGE, CREATE ON SCHEMA holdfast" in " ".join(printed.split())
+        assert PASSWORD not in printed
+        assert "`holdfast doctor` says what to grant" in Command(url)("list", code=6)
+
+
+@contextmanager
+def clerk(postgres_url: str) -> Iterator[tuple[str, psycopg.Connection, sql.Identifier]]:
+    """Give a user of the server's who may do nothing yet: its URL, an administrator's connection, its name."""
+    name = f"clerk_{secrets.token_hex(4)}"
+    role = sql.Identifier(name)
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(PASSWORD)))
+        try:
+            parts = urlsplit(postgres_url)
+            host = parts.netloc.rpartition("@")[2]
+            yield urlunsplit(parts._replace(netloc=f"{name}:{PASSWORD}@{host}")), admin, role
+        finally:
+            admin.execute(sql.SQL("DROP OWNED BY {}").format(role))
+            admin.execute(sql.SQL("DROP ROLE {}").format(role))
 
 
 def test_doctor_sees_files_that_others_may_read(sqlite_url: str, tmp_path: Path) -> None:

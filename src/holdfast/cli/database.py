@@ -55,16 +55,24 @@ def without_password(url: str) -> str:
     return f"{scheme}://{shown}" if separator else "…"
 
 
+def schema_of(inspection: Inspection) -> int:
+    """Return the migration that was applied last. Raises `ConfigurationError` if this user may not look."""
+    if inspection.schema is None:
+        raise ConfigurationError("this user may not look at Holdfast's schema: `holdfast doctor` says what to grant")
+    return inspection.schema
+
+
 def check_schema(inspection: Inspection) -> None:
     """Refuse a database that has to be migrated first: looking at something must not change it.
 
     Raises `ConfigurationError`.
     """
-    if inspection.schema == 0:
+    found = schema_of(inspection)
+    if found == 0:
         raise ConfigurationError("there is no Holdfast database at this URL yet: `holdfast migrate` creates it")
-    if inspection.schema < inspection.known_schema:
+    if found < inspection.known_schema:
         raise ConfigurationError(
-            f"the database has Holdfast schema {inspection.schema}, this version works with {inspection.known_schema}: "
+            f"the database has Holdfast schema {found}, this version works with {inspection.known_schema}: "
             "run `holdfast migrate` first"
         )
 

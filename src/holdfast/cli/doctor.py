@@ -18,7 +18,7 @@ from holdfast.cli.program import load_app
 from holdfast.core.model import Status, WorkflowFilter, WorkflowRecord
 from holdfast.store.base import Store
 from holdfast.store.open import open_store
-from holdfast.store.overview import Fact, Inspection, Overview, Verdict
+from holdfast.store.overview import Fact, Overview, Verdict
 
 CLOCK_DIFFERENCE = 5.0
 """Seconds that this machine's clock may differ from the database's: only logs and people notice."""
@@ -67,7 +67,9 @@ def _facts(url: str, target: str | None) -> Iterator[Fact]:
     store = open_store(url)
     inspection = store.inspect()
     yield from inspection.facts
-    yield _schema(inspection)
+    if inspection.schema is None:
+        return
+    yield _schema(inspection.schema, inspection.known_schema)
     if inspection.schema == 0 or inspection.schema < inspection.known_schema:
         return
     store.open(migrate=False)
@@ -84,8 +86,7 @@ def _facts(url: str, target: str | None) -> Iterator[Fact]:
         store.close()
 
 
-def _schema(inspection: Inspection) -> Fact:
-    found, known = inspection.schema, inspection.known_schema
+def _schema(found: int, known: int) -> Fact:
     if found == known:
         return Fact(name="schema", value=f"{found}, the newest this version knows")
     if found == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 
 from rich.text import Text
@@ -78,6 +79,8 @@ def line(checkpoint: Checkpoint) -> Text:
         made.append(f"  {one_line(error_phrase(checkpoint.error), length=_EXCERPT)}", style="red")
     elif checkpoint.kind is Kind.SLEEP:
         made.append(f" {_until(checkpoint.output)}", style="default")
+    elif checkpoint.kind is Kind.ATTRIBUTES:
+        made.append(f"  → {one_line(_attributes(checkpoint.output), length=_EXCERPT)}", style="default")
     elif checkpoint.output not in {None, "null"}:
         made.append(f"  → {one_line(checkpoint.output or '', length=_EXCERPT)}", style="default")
     return made
@@ -88,6 +91,14 @@ def _until(output: str | None) -> str:
         return iso(float(output or "")) or ""
     except ValueError:
         return one_line(output or "")
+
+
+def _attributes(output: str | None) -> str:
+    try:
+        texts: dict[str, str | None] = json.loads(output or "{}")
+        return ", ".join(f"{name}={text}" for name, text in texts.items())
+    except (ValueError, AttributeError):
+        return output or ""
 
 
 def _branch(branches: dict[str, Tree], path: str) -> Tree:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from holdfast.cli.database import check_schema, url_option, without_password
+from holdfast.cli.database import check_schema, schema_of, url_option, without_password
 from holdfast.cli.exits import Exit
 from holdfast.cli.output import json_option, print_json, say
 from holdfast.store.open import open_store
@@ -26,19 +26,20 @@ def migrate_command(url: str, *, check: bool, as_json: bool) -> None:
     """
     store = open_store(url)
     found = store.inspect()
-    pending = max(found.known_schema - found.schema, 0)
+    before = schema_of(found)
+    pending = max(found.known_schema - before, 0)
     if pending and not check:
         store.open()
         store.close()
-    now = found.schema if check else max(found.schema, found.known_schema)
+    now = before if check else max(before, found.known_schema)
     if as_json:
-        print_json({"from": found.schema, "to": now, "pending": pending if check else 0})
+        print_json({"from": before, "to": now, "pending": pending if check else 0})
     elif not pending:
-        say(f"nothing to do: the schema is {found.schema}")
+        say(f"nothing to do: the schema is {before}")
     elif check:
-        say(f"the schema is {found.schema}; {pending} migrations lead to {found.known_schema}")
+        say(f"the schema is {before}; {pending} migrations lead to {found.known_schema}")
     else:
-        say(f"migrated from schema {found.schema} to {now}")
+        say(f"migrated from schema {before} to {now}")
     if check and pending:
         raise click.exceptions.Exit(Exit.FAILED)
 

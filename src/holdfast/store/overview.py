@@ -58,8 +58,8 @@ class Fact:
 class Inspection:
     """What a look at a database tells, without changing anything in it."""
 
-    schema: int
-    """The migration that was applied last; 0 if there is none, or no database."""
+    schema: int | None
+    """The migration that was applied last; 0 if there is none, or no database; None if this user may not look."""
     known_schema: int
     """The newest migration that this version of Holdfast has."""
     facts: tuple[Fact, ...]

@@ -28,8 +28,13 @@ def inspect(connector: Connector, queries: Mapping[str, bytes], schema: str) -> 
             _connections(connection, queries),
             *_privileges(connection, queries, schema),
         ]
+        try:
+            found = _schema(connection, queries, schema)
+        except psycopg.errors.InsufficientPrivilege:
+            # The facts say so, and what to do about it.
+            found = None
         return Inspection(
-            schema=_schema(connection, queries, schema),
+            schema=found,
             known_schema=len(load_migrations(PACKAGE)),
             facts=tuple(facts),
         )
