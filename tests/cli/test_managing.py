@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast import Holdfast, Status, options
+from holdfast import Holdfast, Queue, Rate, Status, options
 from tests.cli.conftest import Command
 from tests.cli.programs import add, fails, labels, needs_stamp, waits
 from tests.helpers import eventually
@@ -169,3 +169,34 @@ def test_queues_are_listed_paused_and_resumed(working: Holdfast, command: Comman
     assert handle.result(timeout=30) == 2
     assert ids(command, "--queue", "cli-mail") == ["mail"]
     assert "known: cli-mail" in command("queues", "pause", "nowhere", code=3)
+
+
+def test_limits_of_a_queue_are_changed_one_by_one_and_taken_away(working: Holdfast, command: Command) -> None:
+    assert command.json("queues", "change", "cli-mail", "--rate", "2/0.5")["limits"]["rate"] == {
+        "limit": 2,
+        "seconds": 0.5,
+    }
+    assert "no limits" in command("queues", "change", "cli-mail", "--rate", "none", "--concurrency", "none")
+    changed = command("queues", "change", "cli-mail", "--worker-concurrency", "3", "--partition-rate", "1/10")
+    assert "3 at once in a worker, 1 in 10.0 s in a partition" in changed
+    [state] = working.queues()
+    assert state.queue == Queue("cli-mail", worker_concurrency=3, partition_rate=Rate(1, 10))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ((), 2),
+        (("--concurrency", "0"), 2),
+        (("--concurrency", "many"), 2),
+        (("--rate", "5"), 2),
+        (("--rate", "0/60"), 2),
+    ],
+)
+def test_a_limit_that_makes_no_sense_changes_nothing(
+    working: Holdfast, command: Command, arguments: tuple[str, ...], code: int
+) -> None:
+    [before] = working.queues()
+    command("queues", "change", "cli-mail", *arguments, code=code)
+    assert working.queues()[0].queue == before.queue
+    assert "known: cli-mail" in command("queues", "change", "nowhere", "--concurrency", "1", code=3)
