@@ -2,12 +2,14 @@
 
 `python -m tests.chaos.programs URL PREFIX COUNT` launches the application, starts COUNT refunds under ids that begin
 with PREFIX, prints `ack ID` once the start of each is acknowledged, and then works until it is killed, or until it is
-told on its standard input to stop. Effects outside of the database are lines in the file named by EFFECTS.
+told on its standard input to stop; with a COUNT of 0 it is not told. Effects outside of the database are lines in the
+file named by EFFECTS.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -88,6 +90,8 @@ def main() -> None:
             options(id=refund).start(chaos_refund, refund)
             print("ack", refund, flush=True)
         print("started", flush=True)
+        if not count:
+            signal.pause()
         sys.stdin.read()
 
 

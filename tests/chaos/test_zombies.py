@@ -6,31 +6,30 @@ from pathlib import Path
 
 import pytest
 
-from holdfast import Holdfast
+from holdfast import Client, Holdfast
+from holdfast.api.decorators import definition_of
 from tests.chaos.oracle import audit, create_ledger, finish_all
-from tests.chaos.programs import CONFIG, environment
+from tests.chaos.programs import CONFIG, chaos_refund, environment
 from tests.chaos.proxy import ChaosProxy
 from tests.helpers import ScriptProcess, eventually
 
 pytestmark = pytest.mark.crash
 
 PROGRAM = "import sys; from tests.chaos.programs import main; main()"
-SAMPLE = {"claim.loaded"}
 POINTS = [
+    "claim.loaded",
+    "claim.after",
     "commit.before",
     "commit.after",
     "step.before",
     "step.after",
     "transaction.before",
+    "transaction.ran",
     "transaction.after",
-    "claim.after",
-    "claim.loaded",
-    "suspend.before",
     "workflow.before",
     "workflow.after",
     "heartbeat.before",
 ]
-"""Where nothing is locked: a process that stands still inside an SQLite transaction keeps everybody from writing."""
 
 
 def is_stopped(pid: int) -> bool:
@@ -38,44 +37,58 @@ def is_stopped(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
-def zombie(url: str, effects: Path, failpoints: str) -> ScriptProcess:
-    """Start a worker that stops itself."""
+def zombie(url: str, effects: Path, failpoints: str, *, count: int) -> ScriptProcess:
+    """Start a worker that stops itself; with a count of 0 it works until it is killed."""
     env = {**environment(url, effects), "HOLDFAST_TESTING": "1", "HOLDFAST_FAILPOINTS": failpoints}
-    return ScriptProcess(PROGRAM, arguments=[url, "r", "3"], env=env)
+    return ScriptProcess(PROGRAM, arguments=[url, "r", str(count)], env=env)
 
 
 @pytest.mark.parametrize(
-    "point", [pytest.param(each, marks=() if each in SAMPLE else pytest.mark.chaos) for each in POINTS]
+    "point", [pytest.param(each, marks=() if each == POINTS[0] else pytest.mark.chaos) for each in POINTS]
 )
 def test_a_worker_that_stands_still_is_taken_over_and_writes_nothing_when_it_goes_on(
-    store_url: str, tmp_path: Path, point: str
-) -> None:
-    effects = tmp_path / "effects"
-    effects.touch()
-    create_ledger(store_url)
-    with zombie(store_url, effects, f"{point}=stop@2:ever") as process:
-        eventually(lambda: is_stopped(process.pid), timeout=30)
-        finish_all(store_url, effects)
-        process.unpause()
-        process.wait_for_line("started")
-        process.finish()
-    assert audit(store_url, {f"r-{number}" for number in range(3)}, effects) == 3
-
-
-@pytest.mark.chaos
-def test_a_worker_that_stands_still_inside_a_transaction_holds_nobody_up_on_postgresql(
-    postgres_url: str, tmp_path: Path
+    postgres_url: str, tmp_path: Path, point: str
 ) -> None:
     effects = tmp_path / "effects"
     effects.touch()
     create_ledger(postgres_url)
-    with zombie(postgres_url, effects, "transaction.ran=stop@2:ever") as process:
+    started_by_name(postgres_url)
+    place = 1 if point.startswith("claim") else 2
+    with zombie(postgres_url, effects, f"{point}=stop@{place}:ever", count=3) as process:
         eventually(lambda: is_stopped(process.pid), timeout=30)
         finish_all(postgres_url, effects)
         process.unpause()
         process.wait_for_line("started")
         process.finish()
-    assert audit(postgres_url, {f"r-{number}" for number in range(3)}, effects) == 3
+    everybody = {f"{prefix}-{number}" for prefix in "cr" for number in range(3)}
+    assert audit(postgres_url, everybody, effects) == len(everybody)
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("point", ["claim.loaded", "workflow.before", "step.before", "step.after", "workflow.after"])
+def test_a_worker_that_stands_still_outside_of_a_transaction_is_taken_over_on_sqlite(
+    sqlite_url: str, tmp_path: Path, point: str
+) -> None:
+    """In one it would keep everybody from writing until it goes on or dies: so there is one workflow only."""
+    effects = tmp_path / "effects"
+    effects.touch()
+    create_ledger(sqlite_url)
+    started_by_name(sqlite_url, count=1)
+    with zombie(sqlite_url, effects, f"{point}=stop@1:ever", count=0) as process:
+        eventually(lambda: is_stopped(process.pid), timeout=30)
+        finish_all(sqlite_url, effects)
+        process.unpause()
+        # Whatever it still tries was tried by the time it has found a new workflow.
+        started_by_name(sqlite_url, prefix="d", count=1)
+        finish_all(sqlite_url, effects)
+    assert audit(sqlite_url, {"c-0", "d-0"}, effects) == 2
+
+
+def started_by_name(url: str, *, prefix: str = "c", count: int = 3) -> None:
+    """Start refunds that any worker may take."""
+    with Client(url) as client:
+        for number in range(count):
+            client.options(id=f"{prefix}-{number}").start(definition_of(chaos_refund).name, f"{prefix}-{number}")
 
 
 @pytest.mark.chaos
