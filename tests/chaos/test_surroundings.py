@@ -63,23 +63,26 @@ async def chaos_blocked(seconds: float) -> str:
 
 @pytest.mark.parametrize("hours", [-1, 1, 8760])
 def test_a_worker_whose_clock_is_wrong_takes_nobodys_work_and_wakes_nobody_early(
-    store_url: str, tmp_path: Path, hours: int
+    postgres_url: str, tmp_path: Path, hours: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """On SQLite, all workers have one clock: that of the machine."""
     effects = tmp_path / "effects"
     effects.touch()
-    create_ledger(store_url)
-    with Holdfast(store_url, config=CONFIG) as app:
+    create_ledger(postgres_url)
+    env = environment(postgres_url, effects)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)  # this process takes over what the other leaves
+    with Holdfast(postgres_url, config=CONFIG) as app:
         nap = start(chaos_nap, 3.0)
-        env = environment(store_url, effects)
         program = WRONG_CLOCK.format(hours=hours)
-        with ScriptProcess(program, arguments=[store_url, "r", "5"], env=env) as process:
+        with ScriptProcess(program, arguments=[postgres_url, "r", "5"], env=env) as process:
             process.finish()
         assert nap.result(timeout=30) == 3.0
         slept = app.get_workflow(nap.id)
         assert (slept.finished_at or 0) - slept.created_at >= 3.0
         assert app.engine.lease_losses == 0
         app.admin.delete(nap.id)
-    assert audit(store_url, {f"r-{number}" for number in range(5)}, effects) == 5
+    assert audit(postgres_url, {f"r-{number}" for number in range(5)}, effects) == 5
 
 
 @pytest.fixture

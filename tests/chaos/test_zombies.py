@@ -8,7 +8,7 @@ import pytest
 
 from holdfast import Client, Holdfast
 from holdfast.api.decorators import definition_of
-from tests.chaos.oracle import audit, create_ledger, finish_all
+from tests.chaos.oracle import audit, create_ledger, finish_all, paid
 from tests.chaos.programs import CONFIG, chaos_refund, environment
 from tests.chaos.proxy import ChaosProxy
 from tests.helpers import ScriptProcess, eventually
@@ -37,10 +37,10 @@ def is_stopped(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
-def zombie(url: str, effects: Path, failpoints: str, *, count: int) -> ScriptProcess:
-    """Start a worker that stops itself; with a count of 0 it works until it is killed."""
+def zombie(url: str, effects: Path, failpoints: str) -> ScriptProcess:
+    """Start a worker that stops itself, and works until it is killed."""
     env = {**environment(url, effects), "HOLDFAST_TESTING": "1", "HOLDFAST_FAILPOINTS": failpoints}
-    return ScriptProcess(PROGRAM, arguments=[url, "r", str(count)], env=env)
+    return ScriptProcess(PROGRAM, arguments=[url, "r", "0"], env=env)
 
 
 @pytest.mark.parametrize(
@@ -49,19 +49,8 @@ def zombie(url: str, effects: Path, failpoints: str, *, count: int) -> ScriptPro
 def test_a_worker_that_stands_still_is_taken_over_and_writes_nothing_when_it_goes_on(
     postgres_url: str, tmp_path: Path, point: str
 ) -> None:
-    effects = tmp_path / "effects"
-    effects.touch()
-    create_ledger(postgres_url)
-    started_by_name(postgres_url)
     place = 1 if point.startswith("claim") else 2
-    with zombie(postgres_url, effects, f"{point}=stop@{place}:ever", count=3) as process:
-        eventually(lambda: is_stopped(process.pid), timeout=30)
-        finish_all(postgres_url, effects)
-        process.unpause()
-        process.wait_for_line("started")
-        process.finish()
-    everybody = {f"{prefix}-{number}" for prefix in "cr" for number in range(3)}
-    assert audit(postgres_url, everybody, effects) == len(everybody)
+    stand_still(postgres_url, tmp_path / "effects", f"{point}=stop@{place}:ever", count=6)
 
 
 @pytest.mark.chaos
@@ -70,21 +59,29 @@ def test_a_worker_that_stands_still_outside_of_a_transaction_is_taken_over_on_sq
     sqlite_url: str, tmp_path: Path, point: str
 ) -> None:
     """In one it would keep everybody from writing until it goes on or dies: so there is one workflow only."""
-    effects = tmp_path / "effects"
+    stand_still(sqlite_url, tmp_path / "effects", f"{point}=stop@1:ever", count=1)
+
+
+def stand_still(url: str, effects: Path, failpoints: str, *, count: int) -> None:
+    """Let a worker stop at a point, another one end all, and the first go on; then audit."""
     effects.touch()
-    create_ledger(sqlite_url)
-    started_by_name(sqlite_url, count=1)
-    with zombie(sqlite_url, effects, f"{point}=stop@1:ever", count=0) as process:
+    create_ledger(url)
+    started_by_name(url, "before", count)
+    with zombie(url, effects, failpoints) as process:
         eventually(lambda: is_stopped(process.pid), timeout=30)
-        finish_all(sqlite_url, effects)
+        finish_all(url, effects)
         process.unpause()
-        # Whatever it still tries was tried by the time it has found a new workflow.
-        started_by_name(sqlite_url, prefix="d", count=1)
-        finish_all(sqlite_url, effects)
-    assert audit(sqlite_url, {"c-0", "d-0"}, effects) == 2
+        with Client(url) as client:
+            store = client.engine.store
+            eventually(lambda: any(each.pid == process.pid for each in store.workers()), timeout=30)
+        # Whatever it still tried under its old name was tried by the time it has done this.
+        started_by_name(url, "after", 1)
+        eventually(lambda: paid(url)["after-0"], timeout=30)
+    everybody = {*(f"before-{number}" for number in range(count)), "after-0"}
+    assert audit(url, everybody, effects) == count + 1
 
 
-def started_by_name(url: str, *, prefix: str = "c", count: int = 3) -> None:
+def started_by_name(url: str, prefix: str, count: int) -> None:
     """Start refunds that any worker may take."""
     with Client(url) as client:
         for number in range(count):
