@@ -90,14 +90,16 @@ def started_by_name(url: str, prefix: str, count: int) -> None:
 
 @pytest.mark.chaos
 def test_a_worker_that_is_cut_off_for_longer_than_its_lease_goes_on_as_a_new_one(
-    postgres_url: str, tmp_path: Path
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     effects = tmp_path / "effects"
     effects.touch()
     create_ledger(postgres_url)
+    env = environment(postgres_url, effects)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)  # this process takes over what the other leaves
     proxy = ChaosProxy(postgres_url)
     try:
-        env = environment(postgres_url, effects)
         with ScriptProcess(PROGRAM, arguments=[proxy.url, "r", "3"], env=env) as process:
             process.wait_for_line("ack r-0")
             proxy.fall_silent()
