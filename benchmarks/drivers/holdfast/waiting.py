@@ -83,10 +83,9 @@ def waiting(job: Job) -> Figures:
     with Holdfast(job.url) as app, ThreadPoolExecutor(STARTERS) as threads:
         one_step(0)
         measure = Measure(app, job)
-        ids = [handle.id for handle in threads.map(lambda number: start(wait, number), range(job.count))]
+        ids = _by_threads(threads, range(job.count), lambda number: start(wait, number).id)
         figures = measure.all_wait()
-        for _ in threads.map(lambda workflow_id: send(workflow_id, None, topic="go"), ids):
-            pass
+        _by_threads(threads, ids, lambda workflow_id: send(workflow_id, None, topic="go"))
         return {**figures, **measure.all_ended()}
 
 
@@ -94,10 +93,21 @@ async def _in_loop(job: Job) -> Figures:
     async with Holdfast(job.url) as app:
         await aone_step(0)
         measure = Measure(app, job)
-        ids = [handle.id for handle in await _in_parts(range(job.count), lambda n: astart(await_message, n))]
+        ids = await _in_parts(range(job.count), _start_one)
         figures = await asyncio.to_thread(measure.all_wait)
         await _in_parts(ids, lambda workflow_id: asend(workflow_id, None, topic="go"))
         return {**figures, **await asyncio.to_thread(measure.all_ended)}
+
+
+def _by_threads(threads: ThreadPoolExecutor, items: Any, call: Callable[[Any], Any]) -> list[Any]:
+    results: list[Any] = []
+    for begin in range(0, len(items), AT_ONCE):
+        results += threads.map(call, items[begin : begin + AT_ONCE])
+    return results
+
+
+async def _start_one(number: int) -> str:
+    return (await astart(await_message, number)).id
 
 
 async def _in_parts(items: Any, call: Callable[[Any], Coroutine[Any, Any, Any]]) -> list[Any]:
