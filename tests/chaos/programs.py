@@ -88,7 +88,8 @@ def main() -> None:
         for number in range(count):
             refund = f"{prefix}-{number}"
             options(id=refund).start(chaos_refund, refund)
-            print("ack", refund, flush=True)
+            # In one piece: a process that dies between two would acknowledge something else.
+            print(f"ack {refund}", flush=True)
         print("started", flush=True)
         if not count:
             signal.pause()
