@@ -124,7 +124,6 @@ TARGETS = (
     Target(text="6, in process: median", value=figure("6a", "p50_ms"), limit=3, stores=_P, unit=" ms"),
     Target(text="6, across processes: median", value=figure("6b", "p50_ms"), limit=25, stores=_S, unit=" ms"),
     Target(text="8: all done", value=figure("8", "seconds"), limit=5, unit=" s"),
-    Target(text="9: memory of one that waits", value=figure("9", "bytes_each"), limit=2000, unit=" bytes"),
     Target(text="9: memory of one that waits, 100,000", value=figure("9f", "bytes_each"), limit=2000, unit=" bytes"),
     Target(text="10: beside 1 million, of empty", value=grown("10b"), limit=0.9, at_least=True, unit=" times"),
     Target(text="10: beside 10 million, of empty", value=grown("10c"), limit=0.9, at_least=True, unit=" times"),

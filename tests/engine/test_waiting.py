@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ from holdfast import (
     write_stream,
 )
 from holdfast.errors import OutsideWorkflow, UsageError, WorkflowNotFound
+from holdfast.runtime.execution import Execution
 from tests.engine.conftest import QUICK
 from tests.helpers import aeventually, eventually
 
@@ -109,6 +111,17 @@ def test_a_waiting_workflow_holds_no_thread(store_url: str) -> None:
         for handle in handles:
             send(handle.id, handle.id, topic="names")
         assert [handle.result(timeout=20) for handle in handles] == [[handle.id] for handle in handles]
+
+
+def test_a_waiting_workflow_leaves_no_object_in_memory(app: Holdfast) -> None:
+    ids = [start(collects, 1).id for _ in range(20)]
+    eventually(lambda: all(suspended(app, each) for each in ids), timeout=20)
+
+    def left() -> list[Execution]:
+        gc.collect()
+        return [each for each in gc.get_objects() if isinstance(each, Execution) and each.workflow_id in ids]
+
+    eventually(lambda: not left())
 
 
 def test_a_receive_times_out_with_none_in_memory_and_out_of_it(app: Holdfast) -> None:
