@@ -256,7 +256,7 @@ BUGS = (
     _bug(
         "sleep-begins-anew",
         "a sleep counts again from the beginning after each replay",
-        ("runtime/messages.py", "    if recorded is not None and recorded.output is not None:\n        deadline = float(recorded.output)\n    else:\n", "    if True:\n"),
+        ("runtime/messages.py", "    if recorded is not None and recorded.output is not None:\n        deadline = float(execution.value(recorded, float))\n    else:\n", "    if True:\n"),
         ("runtime/messages.py", "deadline = execution.engine.clock.latest() + duration\n", "deadline = execution.engine.clock.latest() + duration + (900 if recorded else 0)\n"),
     ),
     _bug(

@@ -29,7 +29,8 @@ from holdfast.runtime.control import Diverged, Unreadable, Unwind
 from holdfast.runtime.definitions import Definitions, WorkflowDefinition
 from holdfast.runtime.effects import Flow
 from holdfast.runtime.engine import Engine
-from holdfast.runtime.execution import Execution, user_line
+from holdfast.runtime.execution import Execution
+from holdfast.runtime.recorded import user_line
 from holdfast.store.base import Store
 from holdfast.store.writes import Unit, Write
 

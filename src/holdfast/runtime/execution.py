@@ -14,7 +14,6 @@ import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast import failpoints
@@ -23,9 +22,10 @@ from holdfast.core.model import Checkpoint, Fence, Kind
 from holdfast.core.replay import AUXILIARY, CANCEL_ID, UNDO_BRANCH, UNDO_ID, Journal, Mismatch, Operation
 from holdfast.errors import PayloadError, StoreUnavailable, WorkflowCancelled
 from holdfast.runtime.context import Frame, current, runner_here
-from holdfast.runtime.control import CodeEnded, Diverged, Lost, Released, Unreadable, Unwind
+from holdfast.runtime.control import CodeEnded, Diverged, Lost, Released, Unwind
 from holdfast.runtime.delivery import Delivery
 from holdfast.runtime.effects import Durable, Flow
+from holdfast.runtime.recorded import received_value, recorded_value, user_line
 from holdfast.runtime.signals import Signal
 from holdfast.runtime.undo_list import UndoList
 from holdfast.store.writes import Create, Progressed, Receipt, Record, Unit, Write
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from holdfast.runtime.committer import Ticket
     from holdfast.runtime.definitions import WorkflowDefinition
     from holdfast.runtime.engine import Engine
-
-_PACKAGE = str(Path(__file__).parent.parent)
 
 
 class Execution:
@@ -472,47 +470,15 @@ class Execution:
             ) from error
 
     def value(self, recorded: Checkpoint, hint: Any) -> Any:
-        """Return what was recorded, or raise it.
-
-        Where that can't be read, because a class is gone, the row was damaged or a payload codec lacks its key, the
-        workflow is set aside: it goes on once that is mended.
-        """
-        codec = self.engine.codec
-        try:
-            error = None if recorded.error is None else codec.decode_error(recorded.error)
-            value = None if recorded.output is None else codec.decode(recorded.output, hint)
-        except Exception as unreadable:
-            raise self.leave(
-                Unreadable(recorded.step_id, unreadable, user_line(traceback.extract_stack()))
-            ) from unreadable
-        if error is not None:
-            raise error
-        return value
+        """Return what was recorded, or raise it; leave if it can't be read. See `runtime.recorded`."""
+        return recorded_value(self, recorded, hint)
 
     def value_of_others(self, recorded: Checkpoint, hint: Any) -> Any:
-        """Return what was received from elsewhere. Raises `PayloadError` if it is not what the code expects.
-
-        The code was told so when it came, and is told so again.
-        """
-        if recorded.output is None:
-            return None
-        try:
-            return self.engine.codec.decode(recorded.output, hint)
-        except PayloadError:
-            raise
-        except Exception:  # noqa: BLE001 - a payload codec may raise anything
-            return self.value(recorded, hint)
+        """Return what was received from elsewhere. Raises `PayloadError` if it is not what the code expects."""
+        return received_value(self, recorded, hint)
 
     def progressed(self) -> None:
         """Note that an operation has got an outcome: whoever was suspected of killing its worker is cleared."""
         if self._suspect:
             self._suspect = False
             self.ride(Progressed())
-
-
-def user_line(stack: traceback.StackSummary) -> str:
-    """Name the nearest line outside this package in a stack, as `file:line: text`."""
-    for entry in reversed(stack):
-        if not entry.filename.startswith(_PACKAGE) and "/contextlib.py" not in entry.filename:
-            return f"{entry.filename}:{entry.lineno}: {entry.line or ''}".rstrip(": ")
-    return "unknown place"
