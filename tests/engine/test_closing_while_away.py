@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from holdfast import Config, Holdfast, failpoints, recv, workflow
+from holdfast import (
+    Config,
+    Holdfast,
+    aget_event,
+    failpoints,
+    get_event,
+    options,
+    recv,
+    set_event,
+    step,
+    workflow,
+)
+from holdfast.errors import StoreUnavailable
 from holdfast.store.sqlite.store import SqliteStore
 from tests.helpers import eventually
 
@@ -39,3 +53,64 @@ def test_a_workflow_that_was_about_to_leave_memory_is_left_to_the_next_start(
     other.execute("ROLLBACK")
     other.close()
     assert not [record for record in caplog.records if getattr(record, "action", "") == "thread_failed"]
+
+
+class AwayForReaders(SqliteStore):
+    """Takes writes; whoever reads an event hears, when the application is being closed, that the database is away."""
+
+    def __init__(self, path: Path, app: Holdfast) -> None:
+        super().__init__(path)
+        self.app = app
+        self.asked = threading.Event()
+
+    def event(self, workflow_id: str, name: str) -> str | None:
+        self.asked.set()
+        eventually(lambda: self.app.engine.closing)
+        raise StoreUnavailable("the database is away")
+
+
+@workflow
+def publishes_while_away() -> None:
+    set_event("word", "here")
+
+
+@workflow
+def reads_while_away() -> str:
+    return str(get_event("publisher", "word"))
+
+
+@workflow
+async def areads_while_away() -> str:
+    return str(await aget_event("publisher", "word"))
+
+
+@step
+def look_while_away() -> str:
+    return str(get_event("publisher", "word"))
+
+
+@workflow
+def reads_in_a_step_while_away() -> str:
+    return look_while_away()
+
+
+@pytest.mark.parametrize("function", [reads_while_away, areads_while_away, reads_in_a_step_while_away])
+def test_that_the_database_was_away_at_closing_is_nobodys_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: Callable[[], str]
+) -> None:
+    path = tmp_path / "a.db"
+    app = Holdfast(f"sqlite:///{path}", config=Config(shutdown_timeout=5.0))
+    store = app._store = AwayForReaders(path, app)
+    with app:
+        options(id="publisher").start(publishes_while_away).result()
+        options(id="reader").start(function)
+        store.asked.wait()
+        release_all = app.engine.release_all
+
+        def release_late(limit: float) -> bool:
+            eventually(lambda: not app.engine.running)
+            return release_all(limit)
+
+        monkeypatch.setattr(app.engine, "release_all", release_late)
+    with Holdfast(f"sqlite:///{path}") as app:
+        assert app.retrieve("reader").result(timeout=20) == "here"

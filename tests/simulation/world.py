@@ -376,8 +376,8 @@ class World(Watcher):
             with suppress(sqlite3.Error):
                 connection.close()
         machine.connections.clear()
-        if machine.app is not None and machine.app._service is not None:
-            launched.remove(machine.app._service.engine)
+        if machine.app is not None and machine.app._engine is not None:
+            launched.remove(machine.app._engine)
 
     def _supervise(self, place: int) -> None:
         """Keep one worker going: a new incarnation whenever the last one has died."""

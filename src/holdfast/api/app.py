@@ -77,6 +77,8 @@ class Holdfast:
         self._queues = declared_once(queues)
         self._lock = threading.Lock()
         self._service: Service | None = None
+        self._engine: Engine | None = None
+        """There for as long as workflows run here, which is from before `launch` returns until after `close` began."""
 
     # Life
 
@@ -90,7 +92,7 @@ class Holdfast:
 
     def _launch(self, loop: asyncio.AbstractEventLoop | None) -> None:
         with self._lock:
-            if self._service is not None:
+            if self._engine is not None:
                 raise UsageError("this application is launched already")
             others: dict[str, Database] = {name: OtherDatabase(name, url) for name, url in self._other_urls.items()}
             engine = Engine(
@@ -107,11 +109,12 @@ class Holdfast:
                 engine.loops.adopt(loop)
             service = Service(engine, self._retention)
             # Workflows may resume before `start` returns, and their code uses the verbs.
+            self._engine = engine
             launched.add(engine)
             try:
                 service.start()
             except BaseException:
-                launched.remove(engine)
+                self._forget(engine)
                 raise
             self._service = service
 
@@ -131,10 +134,15 @@ class Holdfast:
             try:
                 service.stop()
             finally:
-                launched.remove(service.engine)
+                self._forget(service.engine)
                 for name in self._instances:
                     registry.forget_instance(name)
                 self._instances.clear()
+
+    def _forget(self, engine: Engine) -> None:
+        launched.remove(engine)
+        if self._engine is engine:
+            self._engine = None
 
     def __enter__(self) -> Self:
         launched.refuse_on_event_loop("with Holdfast(…)", "async with Holdfast(…)")
@@ -155,9 +163,9 @@ class Holdfast:
     @property
     def engine(self) -> Engine:
         """The running engine, for integrations. Raises `UsageError` before launch."""
-        if self._service is None:
+        if self._engine is None:
             raise UsageError("this application is not launched: use `with app:` or app.launch()")
-        return self._service.engine
+        return self._engine
 
     @property
     def store(self) -> Store:

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from types import CoroutineType
 from typing import Any, TypeVar
 
-from holdfast.errors import StepTimeout
+from holdfast.errors import StepTimeout, StoreUnavailable
 from holdfast.runtime.committer import Ticket
+from holdfast.runtime.context import current
+from holdfast.runtime.control import Released
 from holdfast.runtime.signals import Signal
 
 T = TypeVar("T")
@@ -134,6 +136,9 @@ def drive(flow: Flow[T]) -> T:
             effect = _step(flow, effect)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]  # StopIteration is untyped
+    except StoreUnavailable:
+        _leave_if_closing()
+        raise
 
 
 class PooledFlow:
@@ -209,6 +214,19 @@ async def drive_async(flow: Flow[T]) -> T:
                 effect = flow.send(value)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]  # StopIteration is untyped
+    except StoreUnavailable:
+        _leave_if_closing()
+        raise
+
+
+def _leave_if_closing() -> None:
+    """Let a workflow leave memory, rather than show its code that the application closes while the database is away.
+
+    Otherwise that error would be the outcome of a step or of the workflow, and recorded once the database is back.
+    """
+    frame = current.get()
+    if frame is not None and frame.execution.engine.closing:
+        raise frame.execution.leave(Released()) from None
 
 
 async def _limited(call: Awaitable[T], timeout: float, what: str) -> T:
