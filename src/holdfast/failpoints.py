@@ -38,7 +38,7 @@ POINTS: Mapping[str, str] = MappingProxyType(
         "suspend.after": "it is recorded as suspended, or what it waits for has come meanwhile",
         "timer.due": "the end of a wait has come, and nothing says so yet",
         "message.sent": "a message is in the mailbox, and its sender's journal does not know",
-        "message.received": "a message is consumed and recorded, or the time for it was up",
+        "message.received": "a message is taken from the mailbox, or the time for it was up, and neither is durable",
         "cancel.written": "a cancellation is written, and no workflow in memory has heard of it",
         "cancel.heard": "a workflow's code is about to hear of its cancellation",
         "undo.before": "a step is about to be undone",

@@ -26,11 +26,11 @@ from holdfast.store.writes import (
     Cancel,
     Claim,
     Committed,
+    Consume,
     Create,
     Decide,
     Finish,
     Receipt,
-    Receive,
     Record,
     Register,
     Resume,
@@ -144,9 +144,10 @@ def decide(asked: Approval, status: str = "approved", by: str = "a@example.org",
     return Decide(**{**defaults, **fields})
 
 
-def receive(step_id: str = "/recv#1", topic: str = "", **fields: Any) -> Receive:
-    wanted = checkpoint(step_id, kind=Kind.RECEIVE, name="recv", output=None)
-    return Receive(topic=topic, checkpoint=wanted, **fields)
+def received(message_id: str, body: str | None = None, step_id: str = "/recv#1") -> tuple[Write, Write]:
+    """Make what records that a message was received."""
+    recorded = checkpoint(step_id, kind=Kind.RECEIVE, name="recv", output=body)
+    return Record(checkpoint=recorded), Consume(message_id=message_id, step_id=step_id)
 
 
 def for_message(workflow_id: str, topic: str = "") -> WaitOn:
@@ -220,6 +221,16 @@ class Bench:
         """Send a message."""
         status: Status | None = self.ask(Send(message=message(workflow_id, body, **fields)))
         return status
+
+    def mailbox(self, workflow_id: str, topic: str = "") -> list[str]:
+        """Read the bodies of the messages that are not received yet."""
+        return [each.body for each in self.store.mailbox(workflow_id, topic, 10)]
+
+    def receive(self, fence: Fence, step_id: str = "/recv#1", topic: str = "") -> str:
+        """Receive the oldest message, and return its body."""
+        [found] = self.store.mailbox(fence.workflow_id, topic, 1)
+        self.write(*received(found.message_id, found.body, step_id), fence=fence)
+        return found.body
 
     def claim(
         self, worker_id: str = "w1", limit: int = 10, names: Iterable[str] = ("refund",), **fields: Any

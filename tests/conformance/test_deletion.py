@@ -17,7 +17,6 @@ from tests.conformance.kit import (
     for_outcome,
     message,
     new,
-    receive,
 )
 
 
@@ -30,8 +29,9 @@ def test_all_that_is_recorded_goes_but_approvals(bench: Bench) -> None:
     fence = bench.start("one")
     bench.record(fence, "/a#1", "/b#1")
     bench.tell("one")
+    bench.receive(fence)
     bench.write(
-        receive(), PutEvent(workflow_id="one", name="e", value="1", write_id="w"),
+        PutEvent(workflow_id="one", name="e", value="1", write_id="w"),
         Append(workflow_id="one", stream="s", value="1", write_id="w"),
         SetAttributes(workflow_id="one", values=(("a", "1"),), write_id="w2"), fence=fence,
     )  # fmt: skip

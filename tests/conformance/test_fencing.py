@@ -21,7 +21,7 @@ from holdfast.store.writes import (
     Unit,
     Write,
 )
-from tests.conformance.kit import START, Bench, checkpoint, message, new, next_epoch, receive
+from tests.conformance.kit import START, Bench, checkpoint, message, new, next_epoch, received
 
 FENCED_WRITES: list[tuple[Write, ...]] = [
     (Record(checkpoint=checkpoint()),),
@@ -30,7 +30,7 @@ FENCED_WRITES: list[tuple[Write, ...]] = [
     (Release(),),
     (SetAside(status=Status.BLOCKED, report="{}"),),
     (Progressed(),),
-    (receive(),),
+    received("sent"),
     (Record(checkpoint=checkpoint()), Send(message=message("other")), Finish(status=Status.FAILED, error="1")),
     (PutEvent(workflow_id="one", name="progress", value="1", write_id="e"), Record(checkpoint=checkpoint())),
     (Append(workflow_id="one", stream="out", value="1", write_id="s"), Record(checkpoint=checkpoint())),
@@ -50,10 +50,11 @@ def taken_over(bench: Bench, workflow_id: str) -> tuple[Fence, Fence]:
 def test_a_zombie_changes_nothing(bench: Bench, writes: tuple[Write, ...]) -> None:
     stale, _ = taken_over(bench, "one")
     bench.start("other")
-    bench.tell("one")
+    bench.tell("one", message_id="sent")
     before = bench.get("one")
     assert bench.refused(*writes, fence=stale)
     assert bench.get("one") == before
+    assert bench.mailbox("one") == ['"hello"']
     assert bench.steps("one") == []
     assert bench.store.event("one", "progress") is None
     assert bench.store.stream("one", "out", 0, 10) == []

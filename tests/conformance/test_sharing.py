@@ -11,7 +11,7 @@ from holdfast.core.model import Fence, Status, WorkerRecord, WorkflowFilter
 from holdfast.store.base import Store
 from holdfast.store.process import host_identity, process_started
 from holdfast.store.writes import Create, Finish, Record, Send, Unit
-from tests.conformance.kit import Bench, checkpoint, message, new, receive, worker
+from tests.conformance.kit import Bench, checkpoint, message, new, worker
 from tests.helpers import ScriptProcess, eventually, kill_at_line
 
 WORK = """
@@ -90,7 +90,7 @@ def test_one_store_sees_what_another_committed(bench: Bench) -> None:
     fence = bench.start("one")
     assert other.get_workflow("one") == bench.get("one")
     other.commit([Unit(writes=(Send(message=message("one", "1")),))])
-    assert bench.ask(receive(), fence).body == "1"
+    assert bench.receive(fence) == "1"
     [receipt] = other.commit([Unit(fence=fence, writes=(Finish(status=Status.SUCCEEDED, output="1"),))]).receipts
     assert receipt.accepted
     assert bench.status("one") is Status.SUCCEEDED

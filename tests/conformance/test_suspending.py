@@ -17,7 +17,6 @@ from tests.conformance.kit import (
     for_outcome,
     message,
     next_epoch,
-    receive,
 )
 
 
@@ -39,7 +38,7 @@ def test_a_message_that_came_before_keeps_it_in_memory(bench: Bench) -> None:
 def test_a_message_that_was_consumed_does_not(bench: Bench) -> None:
     fence = bench.start("one")
     bench.tell("one")
-    bench.write(receive(), fence=fence)
+    bench.receive(fence)
     assert bench.sleep(fence, for_message("one"))
 
 
@@ -117,7 +116,7 @@ def test_who_was_woken_waits_for_nothing_any_more(bench: Bench) -> None:
     bench.tell("one")
     assert bench.claim() == ["one"]
     fence = next_epoch(fence)
-    bench.write(receive(), fence=fence)
+    bench.receive(fence)
     assert bench.sleep(fence, for_message("one", "other"))
     bench.finish(child)
     assert bench.status("one") is Status.SUSPENDED

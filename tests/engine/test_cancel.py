@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from holdfast import (
     Status,
     WorkflowCancelled,
     agather,
+    aget_event,
     arecv,
     astart,
     branch,
@@ -126,6 +128,32 @@ async def test_an_awaiting_coroutine_is_cancelled_at_once(store_url: str) -> Non
         await handle.acancel()
         with pytest.raises(WorkflowWasCancelled):
             await handle.aresult(timeout=10)
+
+
+@workflow
+async def reads_an_event() -> None:
+    try:
+        await aget_event("nobody", "nothing")
+    finally:
+        await aclean("reader")
+
+
+def test_one_that_comes_while_the_database_is_read_is_heard_like_any_other(
+    app: Holdfast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads, may_answer = threading.Event(), threading.Event()
+
+    def event(_workflow_id: str, _name: str) -> None:
+        reads.set()
+        may_answer.wait()
+
+    monkeypatch.setattr(app.store, "event", event)
+    handle = app.start(reads_an_event)
+    reads.wait()
+    handle.cancel()
+    may_answer.set()
+    eventually(lambda: handle.status() is Status.CANCELLED)
+    assert cleaned == ["reader"]
 
 
 def test_a_timeout_cancels(app: Holdfast) -> None:

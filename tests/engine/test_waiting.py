@@ -23,6 +23,7 @@ from holdfast import (
     astart,
     awrite_stream,
     close_stream,
+    failpoints,
     gather,
     get_event,
     options,
@@ -39,6 +40,7 @@ from holdfast import (
 )
 from holdfast.errors import OutsideWorkflow, UsageError, WorkflowNotFound
 from holdfast.runtime.execution import Execution
+from holdfast.runtime.mailbox import MOST_TAKEN
 from tests.engine.conftest import QUICK
 from tests.helpers import aeventually, eventually
 
@@ -82,6 +84,52 @@ def test_messages_come_in_order_and_once(app: Holdfast) -> None:
     for name in ("ada", "bob", "cyd"):
         send(handle.id, name, topic="names")
     assert handle.result(timeout=10) == ["ada", "bob", "cyd"]
+
+
+@workflow
+def receives_what_is_there(count: int) -> list[str]:
+    note("begins")
+    commits = app_of_the_test[0].engine.committer.commits
+    heard = [str(recv()) for _ in range(count)]
+    ran.append(str(app_of_the_test[0].engine.committer.commits - commits))
+    return heard
+
+
+app_of_the_test: list[Holdfast] = []
+
+
+def test_receiving_what_is_there_makes_no_commit_of_its_own(store_url: str) -> None:
+    with Holdfast(store_url, config=Config(heartbeat=60.0, lease=600.0)) as app:
+        app_of_the_test[:] = [app]
+        handle = options(id="one", delay=0.5).start(receives_what_is_there, 20)
+        for number in range(20):
+            send("one", str(number))
+        assert handle.result(timeout=20) == [str(number) for number in range(20)]
+    assert ran == ["begins", "0"]
+
+
+@workflow
+def receives_more_than_may_wait_for_its_commit() -> list[str]:
+    return [str(recv(timeout=0)) for _ in range(MOST_TAKEN * 2 + 2)]
+
+
+def test_many_messages_are_received_in_order_and_once(app: Holdfast) -> None:
+    handle = options(id="one", delay=0.5).start(receives_more_than_may_wait_for_its_commit)
+    for number in range(MOST_TAKEN * 2 + 1):
+        send("one", str(number))
+    assert handle.result(timeout=20) == [*(str(number) for number in range(MOST_TAKEN * 2 + 1)), "None"]
+
+
+@workflow
+def receives_in_branches(count: int) -> list[str]:
+    return gather(*[lambda: str(recv("go")) for _ in range(count)])
+
+
+def test_branches_that_receive_at_once_receive_each_message_once(app: Holdfast) -> None:
+    handle = options(id="one").start(receives_in_branches, 8)
+    for number in range(8):
+        send("one", str(number), topic="go")
+    assert sorted(handle.result(timeout=20)) == [str(number) for number in range(8)]
 
 
 def test_a_message_with_a_key_is_delivered_once(app: Holdfast) -> None:
@@ -238,6 +286,30 @@ def test_a_parent_waits_out_of_memory_for_its_child(app: Holdfast) -> None:
     send(f"{handle.id}/collects#1", "ada", topic="names")
     assert handle.result(timeout=10) == ["ada"]
     assert ran == ["began"]
+
+
+@workflow
+def child_with_a_step() -> str:
+    note("child")
+    return str(recv("go"))
+
+
+@workflow
+def calls_a_child_with_a_step() -> str:
+    return child_with_a_step()
+
+
+def test_a_child_that_ended_while_its_parent_left_memory_runs_no_step_again(app: Holdfast) -> None:
+    child = "parent/child_with_a_step#1"
+
+    def let_the_child_end(point: str, about: object) -> None:
+        if point == "suspend.before" and about == "parent":
+            send(child, "now", topic="go")
+            assert retrieve(child).result(timeout=20) == "now"
+
+    with failpoints.installed(let_the_child_end):
+        assert options(id="parent").start(calls_a_child_with_a_step).result(timeout=20) == "now"
+    assert ran == ["child"]
 
 
 def test_sleep_survives_leaving_memory_and_never_ends_early(app: Holdfast) -> None:

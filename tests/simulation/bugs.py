@@ -188,22 +188,32 @@ BUGS = (
     _bug(
         "message-popped-without-record",
         "a message is consumed, and what was received is not recorded with it",
-        (_TALK, "        ledger.record(fence, replace(wanted, output=body))\n", ""),
+        ("runtime/messages.py", "checkpoint = execution.record(operation, consume, output=message.body)", "checkpoint = execution.checkpoint(operation, output=message.body)\n            execution.ride(consume)"),
     ),
     _bug(
         "message-recorded-without-pop",
         "a message is received, and stays in the mailbox",
-        (_TALK, "        ledger.change(\"consume_message\", workflow_id=workflow_id, message_id=message_id, step_id=wanted.step_id)\n", ""),
+        (_TALK, "    ledger.change(\"consume_message\", workflow_id=workflow_id, message_id=write.message_id, step_id=write.step_id)\n", ""),
     ),
     _bug(
         "newest-message-first",
         "messages are received in the wrong order",
-        (_SQL + "messages.sql", "ORDER BY seq LIMIT 1", "ORDER BY seq DESC LIMIT 1"),
+        (_SQL + "messages.sql", "ORDER BY seq LIMIT :limit", "ORDER BY seq DESC LIMIT :limit"),
     ),
     _bug(
-        "receive-blind-to-its-record",
-        "a receive whose commit's reply was lost takes another message",
-        (_TALK, "    if recorded is not None:\n        return Received(settled=True, body=recorded.output)\n", ""),
+        "received-in-two-commits",
+        "that a message was received is committed before it is consumed",
+        ("runtime/messages.py", "checkpoint = execution.record(operation, consume, output=message.body)", "checkpoint = execution.record(operation, output=message.body)\n            yield from execution.barrier()\n            execution.ride(consume)"),
+    ),
+    _bug(
+        "what-was-taken-is-forgotten",
+        "a message that was received and is not committed yet is received again",
+        ("runtime/mailbox.py", "                    self._taken.add(message.message_id)\n", ""),
+    ),
+    _bug(
+        "nothing-durable-before-a-wait",
+        "a receive waits before the outcomes before it and the end of its wait are durable",
+        ("runtime/messages.py", "        # What came before, and when the wait ends, must survive the wait.\n        yield from execution.barrier()\n", ""),
     ),
     _bug(
         "lost-wake-up-by-message",

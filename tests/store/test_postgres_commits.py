@@ -28,7 +28,7 @@ from holdfast.store.writes import (
     Unit,
     Write,
 )
-from tests.conformance.kit import checkpoint, for_message, message, new, receive, worker
+from tests.conformance.kit import checkpoint, for_message, message, new, received, worker
 from tests.helpers import eventually
 from tests.store.postgres_kit import Proxy, superuser, wait_until_blocked
 
@@ -78,7 +78,7 @@ LOST = {
     "an outcome": [Unit(fence=FENCE, writes=(Record(checkpoint=checkpoint()), DONE))],
     "a suspension": [Unit(fence=FENCE, writes=(Suspend(wake_at=None, waits=(for_message("one"),)),))],
     "a message": [Unit(writes=(Send(message=message("one")),))],
-    "a receive": [Unit(fence=FENCE, writes=(receive(),))],
+    "a receive": [Unit(fence=FENCE, writes=received("sent"))],
     "an event": [Unit(writes=(PutEvent(workflow_id="one", name="e", value="1", write_id="w"),))],
     "a stream item": [Unit(writes=(Append(workflow_id="one", stream="s", value="1", write_id="w"),))],
     "a claim": [Unit(writes=(Claim(claim_id="c", worker_id="w1", names=("refund",), limit=1),))],
@@ -94,8 +94,8 @@ def test_a_commit_whose_reply_was_lost_is_done_once(
         write(store, Create(workflow=new("waits", owner=None)), Create(workflow=new("later", owner=None)))
     elif not isinstance(units[0].writes[0], Create):
         write(store, Create(workflow=new("one")))
-    if units[0].writes == (receive(),):
-        write(store, Send(message=message("one", '"first"')), Send(message=message("one", '"second"')))
+    if units == LOST["a receive"]:
+        write(store, Send(message=message("one", message_id="sent")), Send(message=message("one", '"second"')))
     proxy.lose_next_commit_reply()
     with pytest.raises(StoreUnavailable):
         cut_off.commit(units)

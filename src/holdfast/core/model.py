@@ -201,6 +201,14 @@ class Message:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class MailboxMessage:
+    """A message that its workflow has not received yet, as it lies in the mailbox."""
+
+    message_id: str
+    body: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StreamItem:
     """One item of a stream; `value` None marks the end of a closed stream."""
 

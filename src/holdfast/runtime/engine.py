@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import threading
@@ -18,7 +19,7 @@ from holdfast.core.replay import Journal, writers
 from holdfast.errors import ConfigurationError, PayloadError, StoreUnavailable, WorkflowIdConflict
 from holdfast.runtime.clock import DatabaseClock
 from holdfast.runtime.committer import Committer
-from holdfast.runtime.context import Frame
+from holdfast.runtime.context import Frame, current
 from holdfast.runtime.control import Released
 from holdfast.runtime.databases import Database, StoreDatabase
 from holdfast.runtime.definitions import Definitions, WorkflowDefinition
@@ -328,6 +329,16 @@ class Engine:
 
     def read(self, function: Callable[[], T]) -> Flow[T]:
         """Read from the store, off the event loop, waiting for it while it is away."""
+        while True:
+            try:
+                return (yield from self._read(function))
+            except asyncio.CancelledError:
+                # A workflow's cancellation is raised by its operations, which record where it was heard.
+                frame = current.get()
+                if frame is None or frame.step is not None or not frame.execution.cancel_due:
+                    raise
+
+    def _read(self, function: Callable[[], T]) -> Flow[T]:
         pause = 0.05
         while True:
             try:

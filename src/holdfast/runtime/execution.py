@@ -25,6 +25,7 @@ from holdfast.runtime.context import Frame, current, runner_here
 from holdfast.runtime.control import CodeEnded, Diverged, Lost, Released, Unwind
 from holdfast.runtime.delivery import Delivery
 from holdfast.runtime.effects import Durable, Flow
+from holdfast.runtime.mailbox import Mailbox
 from holdfast.runtime.recorded import received_value, recorded_value, user_line
 from holdfast.runtime.signals import Signal
 from holdfast.runtime.undo_list import UndoList
@@ -62,6 +63,7 @@ class Execution:
         self.deadline_at = deadline_at
         self.traceparent = traceparent
         self.resumed = epoch > 1
+        """It may have begun before this stay."""
         self.signal = Signal()
         self.gone: Unwind | None = None
         self.busy = 1
@@ -71,7 +73,7 @@ class Execution:
         self._pending: list[Write] = []
         self._last_ticket: Ticket | None = None
         self._creation: Ticket | None = None
-        """Somebody else's unit that was to create the workflow, as long as nobody has looked whether it did."""
+        """Somebody else's unit that ends with the workflow's creation, as long as nobody has looked what came of it."""
         self._seq = journal.last_seq
         self.crashes = crashes
         """How often it took its worker down before this stay, as far as is known."""
@@ -80,6 +82,7 @@ class Execution:
         self._cancel_requested = cancel_requested
         self._delivery = Delivery(journal)
         self._patches: dict[str, bool] = {}
+        self.mailbox = Mailbox()
         self.undo = UndoList()
         self.undo_begun = journal.find(UNDO_ID)
         """Says, once recorded, which outcome stands and what is to be undone."""
@@ -322,10 +325,10 @@ class Execution:
             finished_at=now,
         )
 
-    def record(self, operation: Operation, **outcome: Any) -> Checkpoint:
-        """Record an outcome. It rides along with the next write that has to wait."""
+    def record(self, operation: Operation, *beside: Write, **outcome: Any) -> Checkpoint:
+        """Record an outcome, in one commit with `beside`. It rides along with the next write that has to wait."""
         checkpoint = self.checkpoint(operation, **outcome)
-        self.ride(Record(checkpoint=checkpoint))
+        self.ride(Record(checkpoint=checkpoint), *beside)
         if operation.kind not in AUXILIARY:
             self.progressed()
         return checkpoint
@@ -358,6 +361,11 @@ class Execution:
     def expect(self, ticket: Ticket) -> None:
         """Let nothing happen before a ticket that somebody else's unit created: the workflow's own creation."""
         self._last_ticket = self._creation = ticket
+
+    def is_durable(self) -> bool:
+        """Tell whether all that was recorded is durable, or refused."""
+        with self._lock:
+            return not self._pending and (self._last_ticket is None or self._last_ticket.done)
 
     def barrier(self) -> Flow[None]:
         """Wait until all that was recorded is durable. Raises `Lost`."""
@@ -394,15 +402,22 @@ class Execution:
             self._cancel_requested = True
         return receipt
 
+    def created(self) -> Flow[None]:
+        """Wait until it is known that the workflow is this process's. Raises `Lost` if it is not."""
+        if self._creation is not None:
+            yield from self.wait_for(self._creation)
+
     def _was_created(self) -> Flow[bool]:
         """Tell whether the workflow is this process's. Another one may have created it, with the same first epoch."""
         creation = self._creation
         if creation is None:
             return True
         receipt = yield from self._receipt(creation, is_last=False)
-        if receipt.accepted:
-            self._creation = None
-        return receipt.accepted
+        # Found there already: it may have begun, and even ended, in another stay of whoever created it.
+        if not receipt.accepted or receipt.results[-1].existing is not None:
+            return False
+        self._creation = None
+        return True
 
     def _receipt(self, ticket: Ticket, *, is_last: bool) -> Flow[Receipt]:
         while True:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from holdfast import failpoints
 from holdfast.core.identity import check_text
-from holdfast.core.model import Kind, Message, WaitOn
+from holdfast.core.model import Checkpoint, Kind, MailboxMessage, Message, WaitOn
 from holdfast.core.replay import Operation
 from holdfast.errors import WorkflowNotFound
 from holdfast.runtime.context import current, workflow_frame
 from holdfast.runtime.effects import Durable, Flow
 from holdfast.runtime.execution import Execution
+from holdfast.runtime.mailbox import LookAgain
 from holdfast.runtime.waiting import Settled, timer, wait_until_settled
-from holdfast.store.writes import PutEvent, Receive, Received, Record, Send, Unit, Write
+from holdfast.store.writes import Consume, PutEvent, Record, Send, Unit, Write
 
 if TYPE_CHECKING:
     from holdfast.runtime.engine import Engine
@@ -80,24 +81,46 @@ def receive(topic: str, timeout: float | None, hint: Any) -> Flow[Any]:
     if recorded is not None:
         return execution.value_of_others(recorded, hint)
     deadline, timer_place = timer(execution, operation, timeout)
-    timer_checkpoint = (
-        execution.checkpoint(timer_place, output=repr(deadline)) if timer_place is not None and timeout else None
-    )
-    checkpoint = execution.checkpoint(operation)
 
-    def look(expired: bool) -> Flow[Settled[Received] | None]:  # noqa: FBT001 - the protocol of `wait_until_settled`
-        write = Receive(topic=topic, checkpoint=checkpoint, timer=timer_checkpoint, expired=expired)
-        (received,) = yield from execution.write(write)
-        if not received.settled:
-            return None
-        failpoints.reached("message.received")
-        execution.progressed()
-        return Settled(received)
+    def look(expired: bool) -> Flow[Settled[Checkpoint] | None]:  # noqa: FBT001 - the protocol of `wait_until_settled`
+        nonlocal timer_place
+        message = yield from _take(execution, topic)
+        if message is not None:
+            consume = Consume(message_id=message.message_id, step_id=operation.step_id)
+            checkpoint = execution.record(operation, consume, output=message.body)
+            execution.mailbox.recorded()
+            failpoints.reached("message.received")
+            return Settled(checkpoint)
+        settled = None
+        if expired:
+            settled = Settled(execution.record(operation))
+            failpoints.reached("message.received")
+        elif timer_place is not None:
+            execution.record(timer_place, output=repr(deadline))
+            timer_place = None
+        # What came before, and when the wait ends, must survive the wait.
+        yield from execution.barrier()
+        return settled
 
     with _traced(execution, operation):
         waits = (WaitOn(workflow_id=execution.workflow_id, kind=Kind.RECEIVE, name=topic),)
-        received = yield from wait_until_settled(execution, operation, frame, look, deadline=deadline, waits=waits)
-    return execution.value_of_others(replace(checkpoint, output=received.body), hint)
+        checkpoint = yield from wait_until_settled(execution, operation, frame, look, deadline=deadline, waits=waits)
+    return execution.value_of_others(checkpoint, hint)
+
+
+def _take(execution: Execution, topic: str) -> Flow[MailboxMessage | None]:
+    """Take the oldest message of a topic; None if there is none. That it was received is not recorded yet."""
+    engine, mailbox = execution.engine, execution.mailbox
+    if mailbox.is_full:
+        yield from execution.barrier()
+    yield from execution.created()
+    while True:
+        look = mailbox.look(execution.is_durable)
+        found = yield from engine.read(partial(engine.store.mailbox, execution.workflow_id, topic, look.limit))
+        try:
+            return mailbox.take(look, found)
+        except LookAgain:
+            continue
 
 
 def put_event(engine: Engine, name: str, value: object) -> Flow[None]:

@@ -108,7 +108,10 @@ def _reload(execution: Execution) -> Flow[tuple[Execution, tuple[Any, ...], dict
     except StoreUnavailable:
         _interrupted(execution)
         return None
-    return engine.load(claimed[0])
+    loaded = engine.load(claimed[0])
+    if loaded is not None:
+        loaded[0].resumed = True
+    return loaded
 
 
 def _interrupted(execution: Execution) -> None:

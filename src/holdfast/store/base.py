@@ -21,6 +21,7 @@ from holdfast.core.model import (
     Checkpoint,
     Claimed,
     Fence,
+    MailboxMessage,
     Outcome,
     Status,
     StreamItem,
@@ -164,6 +165,9 @@ class Store(Protocol):
 
     def journal(self, workflow_id: str) -> list[Checkpoint]:
         """Read a journal in the order of recording."""
+
+    def mailbox(self, workflow_id: str, topic: str, limit: int) -> list[MailboxMessage]:
+        """Read the oldest messages of a topic that are not consumed, in the order in which they were committed."""
 
     def event(self, workflow_id: str, name: str) -> str | None:
         """Read an event's value."""

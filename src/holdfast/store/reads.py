@@ -12,6 +12,7 @@ from holdfast.core.model import (
     AuditEntry,
     Checkpoint,
     Claimed,
+    MailboxMessage,
     Outcome,
     StreamItem,
     VersionCount,
@@ -62,6 +63,11 @@ class ReadingStore(ABC):
     def journal(self, workflow_id: str) -> list[Checkpoint]:
         """Read a journal in the order of recording."""
         return rows.journal(workflow_id, self._read("journal", workflow_id=workflow_id))
+
+    def mailbox(self, workflow_id: str, topic: str, limit: int) -> list[MailboxMessage]:
+        """Read the oldest messages of a topic that are not consumed."""
+        found = self._read("mailbox", workflow_id=workflow_id, topic=topic, limit=limit)
+        return [MailboxMessage(message_id=message_id, body=body) for message_id, body in found]
 
     def event(self, workflow_id: str, name: str) -> str | None:
         """Read an event's value."""

@@ -102,26 +102,15 @@ class Send:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Receive:
-    """Consume the oldest message of the topic and record the checkpoint with its body, in one. Needs a fence.
+class Consume:
+    """Take a message out of its workflow's mailbox. Needs a fence. Result: None.
 
-    Result: `Received`. If the checkpoint is recorded already, its output is given again and nothing is consumed.
-    If there is no message: with `expired`, the checkpoint is recorded with output None; else `timer`, if given, is
-    recorded, so that the wait's end is durable, and nothing else.
+    It goes in one unit with the `Record` of the receive that took it. The same again changes nothing.
     """
 
-    topic: str
-    checkpoint: Checkpoint
-    timer: Checkpoint | None = None
-    expired: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Received:
-    """`settled` tells whether the receive is recorded; `body` None then means that it timed out."""
-
-    settled: bool
-    body: str | None = None
+    message_id: str
+    step_id: str
+    """That of the receive."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -294,7 +283,7 @@ Write = (
     | SetAside
     | Progressed
     | Send
-    | Receive
+    | Consume
     | PutEvent
     | Append
     | Cancel

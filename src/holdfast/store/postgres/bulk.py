@@ -1,4 +1,4 @@
-"""The writes that a batch has by the hundred, as one statement each: creations, checkpoints, outcomes."""
+"""The writes that a batch has by the hundred, as one statement each: creations, checkpoints, receives, outcomes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from holdfast.core.model import NewWorkflow, Status
 from holdfast.store.postgres.pipeline import Rows
 from holdfast.store.postgres.sql import Columns, columns, number_array, text_array
 from holdfast.store.rows import checkpoint_values
-from holdfast.store.writes import Create, Finish, Record, Unit
+from holdfast.store.writes import Consume, Create, Finish, Record, Unit
 
 Run = Callable[..., Rows]
 Row = tuple[Any, ...]
@@ -60,6 +60,12 @@ _CHECKPOINTS: Columns = {
     "started_at": number_array,
     "finished_at": number_array,
 }
+_CONSUMED: Columns = {
+    "epoch": number_array,
+    "workflow_id": text_array,
+    "message_id": text_array,
+    "step_id": text_array,
+}
 _OUTCOMES: Columns = {
     "workflow_id": text_array,
     "epoch": number_array,
@@ -90,7 +96,7 @@ class Part:
     finish: Finish | None
     creates: bool
     is_plain: bool
-    """It has no other writes than Create, Record and Finish."""
+    """It has no other writes than Create, Record, Consume and Finish."""
     held_status: str = Status.RUNNING.value
     """What its workflow's row says while its checkpoints and its outcome are written."""
 
@@ -110,7 +116,7 @@ class Part:
                     own = write.workflow
             elif isinstance(write, Finish):
                 finish = write
-            else:
+            elif kind is not Consume:
                 is_plain = False
         return cls(unit, workflow_id, epoch, own, finish, creates, is_plain)
 
@@ -182,6 +188,16 @@ def record_rows(parts: Iterable[Part]) -> list[Row]:
     ]
 
 
+def consume_rows(parts: Iterable[Part]) -> list[Row]:
+    """Return the messages that were received, with the fence of each."""
+    return [
+        (part.epoch, part.workflow_id, write.message_id, write.step_id)
+        for part in parts
+        for write in part.unit.writes
+        if isinstance(write, Consume)
+    ]
+
+
 def finish_rows(parts: Iterable[Part]) -> tuple[list[Row], list[Row]]:
     """Return the rows of outcomes, and those of workflows that have to be updated for them."""
     outcomes: list[Row] = []
@@ -245,6 +261,12 @@ def record(run: Run, checkpoints: Sequence[Row]) -> None:
     """Queue checkpoints."""
     if checkpoints:
         run("insert_checkpoints", **columns(_CHECKPOINTS, checkpoints))
+
+
+def consume(run: Run, consumed: Sequence[Row]) -> None:
+    """Queue the consumption of messages."""
+    if consumed:
+        run("consume_messages", **columns(_CONSUMED, consumed))
 
 
 def finish(run: Run, outcomes: Sequence[Row], updates: Sequence[Row], now: float | None) -> None:

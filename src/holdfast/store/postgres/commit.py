@@ -1,9 +1,9 @@
 """One commit: a batch of units as one transaction, sent as a pipeline.
 
 Statements are queued, and their results read later. Where nothing has to be known in between (units made of Create,
-Record and Finish: nearly all there are) the whole commit is one round trip: its first statement locks the rows, and
-each of the others checks the fences by itself. Other writes must know first which units stand. That costs round trips,
-not another path.
+Record, Consume and Finish: nearly all there are) the whole commit is one round trip: its first statement locks the
+rows, and each of the others checks the fences by itself. Other writes must know first which units stand. That costs
+round trips, not another path.
 
 The order of both: lock workers, lock workflows by id, create, record, the other writes in turn, finish, wake.
 """
@@ -72,6 +72,7 @@ class Commit:
         locked = batch.run("lock_workflows", workflow_ids=text_array(plan.fenced)) if plan.fenced else None
         made = bulk.create(batch.run, *bulk.create_rows(parts), now=batch.clock_now) if plan.creates else None
         bulk.record(batch.run, bulk.record_rows(parts))
+        bulk.consume(batch.run, bulk.consume_rows(parts))
         bulk.finish(batch.run, *bulk.finish_rows(parts), now=batch.clock_now)
         woken = self._wake(parts)
         strays = self._release_strays()
@@ -93,6 +94,7 @@ class Commit:
         batch.look_up(self._doubtful(parts))
         standing = [part for part in parts if batch.accepts(part)]
         bulk.record(batch.run, bulk.record_rows(standing))
+        bulk.consume(batch.run, bulk.consume_rows(standing))
         reads = {id(part): [self._apply(part.unit, write) for write in part.unit.writes] for part in standing}
         bulk.finish(batch.run, *bulk.finish_rows(standing), now=batch.now)
         woken = self._wake(standing)

@@ -7,7 +7,7 @@ from typing import Any
 from holdfast.core.model import Checkpoint, Fence, Kind, Message, Status
 from holdfast.store.postgres.batch import Batch, Read
 from holdfast.store.rows import checkpoint_values
-from holdfast.store.writes import Append, PutEvent, Receive, Received, Send
+from holdfast.store.writes import Append, PutEvent, Send
 
 _CHECKPOINT = (
     "workflow_id",
@@ -51,27 +51,6 @@ def put_message(batch: Batch, message: Message) -> Read:
         if row[1]:
             batch.news.add(message.workflow_id)
         return Status.ENQUEUED if message.workflow_id in batch.woken else Status(row[0])
-
-    return read
-
-
-def receive(batch: Batch, fence: Fence | None, write: Receive) -> Read:
-    """Consume the oldest message of a topic and record it."""
-    if fence is None:
-        raise ValueError("a receive needs a fence")
-    received = batch.run(
-        "receive_message",
-        topic=write.topic,
-        expired=write.expired,
-        **checkpoint_parameters(fence.workflow_id, write.checkpoint),
-    )
-    if write.timer is not None:
-        timer = checkpoint_parameters(fence.workflow_id, write.timer)
-        batch.run("insert_timer", receive_id=write.checkpoint.step_id, **timer)
-
-    def read() -> Received:
-        row = received.fetchone()
-        return Received(settled=False) if row is None else Received(settled=row[0], body=row[1])
 
     return read
 

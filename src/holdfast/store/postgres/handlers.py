@@ -1,4 +1,4 @@
-"""Which function carries out which write. Create, Record and Finish are written in bulk, see commit."""
+"""Which function carries out which write. Create, Record, Consume and Finish are written in bulk, see commit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from holdfast.store.writes import (
     Heartbeat,
     Progressed,
     PutEvent,
-    Receive,
     Register,
     Release,
     Resume,
@@ -41,7 +40,6 @@ HANDLERS: Mapping[type[Any], Handler] = {
     Settle: lifecycle.settle,
     Cancel: lifecycle.cancel,
     Send: exchanges.send,
-    Receive: exchanges.receive,
     PutEvent: exchanges.put_event,
     Append: exchanges.append,
     Claim: recovery.claim,

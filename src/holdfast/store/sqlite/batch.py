@@ -18,6 +18,7 @@ from holdfast.store.writes import (
     Audit,
     Cancel,
     Claim,
+    Consume,
     Create,
     Decide,
     Finish,
@@ -25,8 +26,6 @@ from holdfast.store.writes import (
     Progressed,
     PutEvent,
     Receipt,
-    Receive,
-    Received,
     Record,
     Register,
     Release,
@@ -72,7 +71,7 @@ _UNFENCED: Mapping[type[Any], Callable[[Ledger, Any], Any]] = {
 _FENCED: Mapping[type[Any], Callable[[Ledger, Any, Fence, State], Any]] = {
     Record: lambda ledger, write, fence, _state: ledger.record(fence, write.checkpoint),
     Finish: lambda ledger, write, fence, state: ledger.finish(fence, state, write),
-    Receive: exchanges.receive,
+    Consume: exchanges.consume,
     AdoptVersion: management.adopt_version,
     Suspend: lifecycle.suspend,
     Release: lifecycle.release,
@@ -119,7 +118,7 @@ def _write_unit(ledger: Ledger, unit: Unit) -> Receipt:
     if fence is not None and (state is None or state.status != RUNNING or state.epoch != fence.epoch):
         if state is None or not _was_committed(ledger, unit, fence, state):
             return Receipt(accepted=False, results=tuple(results))
-        results += [_repeat(ledger, write, fence) for write in writes[len(results) :]]
+        results += [_repeat(ledger, write) for write in writes[len(results) :]]
         return Receipt(accepted=True, results=tuple(results), cancel_requested=state.cancel_at is not None)
     for write in writes[len(results) :]:
         results.append(_apply(ledger, write, fence, state))
@@ -150,7 +149,7 @@ def _was_committed(ledger: Ledger, unit: Unit, fence: Fence, state: State) -> bo
 
 def _is_there(ledger: Ledger, write: Write, fence: Fence, state: State) -> bool:
     match write:
-        case Record() | Receive():
+        case Record():
             return ledger.recorded(fence.workflow_id, write.checkpoint.step_id) is not None
         case Suspend():
             return state.status in {SUSPENDED, ENQUEUED}
@@ -165,15 +164,12 @@ def _is_there(ledger: Ledger, write: Write, fence: Fence, state: State) -> bool:
             return True
 
 
-def _repeat(ledger: Ledger, write: Write, fence: Fence) -> Any:
+def _repeat(ledger: Ledger, write: Write) -> Any:
     """Give the result of a write that went through before."""
     match write:
-        case Receive():
-            recorded = ledger.recorded(fence.workflow_id, write.checkpoint.step_id)
-            return Received(settled=True, body=recorded.output if recorded else None)
         case Suspend():
             return True
-        case AdoptVersion() | Record() | Finish() | Release() | SetAside() | Progressed():
+        case AdoptVersion() | Record() | Consume() | Finish() | Release() | SetAside() | Progressed():
             return None
         case _:
             return _UNFENCED[type(write)](ledger, write)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from holdfast.core.model import Fence, Kind, Status
 from holdfast.store.sqlite.ledger import Ledger, State
-from holdfast.store.writes import Append, PutEvent, Receive, Received, Send
+from holdfast.store.writes import Append, Consume, PutEvent, Send
 
 
 def send(ledger: Ledger, write: Send) -> Status | None:
@@ -29,22 +27,10 @@ def send(ledger: Ledger, write: Send) -> Status | None:
     return Status(state.status)
 
 
-def receive(ledger: Ledger, write: Receive, fence: Fence, _state: State) -> Received:
-    """Consume the oldest message and record it, or the timeout, or that the wait has begun."""
-    workflow_id, wanted = fence.workflow_id, write.checkpoint
-    recorded = ledger.recorded(workflow_id, wanted.step_id)
-    if recorded is not None:
-        return Received(settled=True, body=recorded.output)
-    for message_id, body in ledger.run("oldest_message", workflow_id=workflow_id, topic=write.topic):
-        ledger.change("consume_message", workflow_id=workflow_id, message_id=message_id, step_id=wanted.step_id)
-        ledger.record(fence, replace(wanted, output=body))
-        return Received(settled=True, body=body)
-    if write.expired:
-        ledger.record(fence, replace(wanted, output=None))
-        return Received(settled=True)
-    if write.timer is not None:
-        ledger.record(fence, write.timer)
-    return Received(settled=False)
+def consume(ledger: Ledger, write: Consume, fence: Fence, _state: State) -> None:
+    """Take a message out of the mailbox."""
+    workflow_id = fence.workflow_id
+    ledger.change("consume_message", workflow_id=workflow_id, message_id=write.message_id, step_id=write.step_id)
 
 
 def put_event(ledger: Ledger, write: PutEvent) -> None:

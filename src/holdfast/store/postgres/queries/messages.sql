@@ -18,43 +18,15 @@ WITH destination AS (
 )
 SELECT status, EXISTS (SELECT FROM placed) FROM destination;
 
--- name: receive_message
--- Consumes and records in one statement, so that a batch with many receives needs no round trip for each.
-WITH known AS (
-    SELECT output FROM {schema}.journal WHERE workflow_id = %(workflow_id)s AND step_id = %(step_id)s
-), oldest AS (
-    SELECT message_id, body FROM {schema}.messages
-    WHERE workflow_id = %(workflow_id)s AND topic = %(topic)s AND consumed_by IS NULL AND NOT EXISTS (SELECT FROM known)
-    ORDER BY seq LIMIT 1
-), consumed AS (
-    UPDATE {schema}.messages AS m SET consumed_by = %(step_id)s
-    FROM oldest
-    WHERE m.workflow_id = %(workflow_id)s AND m.message_id = oldest.message_id
-), recorded AS (
-    INSERT INTO {schema}.journal (
-        workflow_id, step_id, branch, name, kind, seq, digest, output, error, attempts, attempt_errors,
-        started_at, finished_at
-    )
-    SELECT
-        %(workflow_id)s, %(step_id)s, %(branch)s, %(name)s, %(kind)s, %(seq)s::int, %(digest)s, (SELECT body FROM oldest),
-        %(error)s, %(attempts)s::int, %(attempt_errors)s, %(started_at)s::float8, %(finished_at)s::float8
-    WHERE NOT EXISTS (SELECT FROM known) AND (%(expired)s::boolean OR EXISTS (SELECT FROM oldest))
-)
-SELECT true, output FROM known
-UNION ALL
-SELECT true, body FROM oldest
-UNION ALL
-SELECT %(expired)s::boolean, NULL WHERE NOT EXISTS (SELECT FROM known) AND NOT EXISTS (SELECT FROM oldest);
+-- name: mailbox
+SELECT message_id, body FROM {schema}.messages
+WHERE workflow_id = %(workflow_id)s AND topic = %(topic)s AND consumed_by IS NULL
+ORDER BY seq LIMIT %(limit)s;
 
--- name: insert_timer
--- The wait's end counts only while the receive is open.
-INSERT INTO {schema}.journal (
-    workflow_id, step_id, branch, name, kind, seq, digest, output, error, attempts, attempt_errors, started_at, finished_at
-)
-SELECT
-    %(workflow_id)s, %(step_id)s, %(branch)s, %(name)s, %(kind)s, %(seq)s::int, %(digest)s, %(output)s, %(error)s,
-    %(attempts)s::int, %(attempt_errors)s, %(started_at)s::float8, %(finished_at)s::float8
-WHERE NOT EXISTS (
-    SELECT FROM {schema}.journal AS j WHERE j.workflow_id = %(workflow_id)s AND j.step_id = %(receive_id)s
-)
-ON CONFLICT (workflow_id, step_id) DO NOTHING;
+-- name: consume_messages
+-- Guarded by the epoch, like the checkpoints of the receives that are written beside it.
+UPDATE {schema}.messages AS m SET consumed_by = r.step_id
+FROM unnest(%(epoch)s::int[], %(workflow_id)s::text[], %(message_id)s::text[], %(step_id)s::text[])
+    AS r (epoch, workflow_id, message_id, step_id)
+JOIN {schema}.workflows AS w ON w.id = r.workflow_id AND w.epoch = r.epoch AND w.status = 'running'
+WHERE m.workflow_id = r.workflow_id AND m.message_id = r.message_id AND m.consumed_by IS NULL;
