@@ -62,6 +62,7 @@ _CHECKPOINTS: Columns = {
 }
 _CONSUMED: Columns = {
     "epoch": number_array,
+    "held_status": text_array,
     "workflow_id": text_array,
     "message_id": text_array,
     "step_id": text_array,
@@ -191,7 +192,7 @@ def record_rows(parts: Iterable[Part]) -> list[Row]:
 def consume_rows(parts: Iterable[Part]) -> list[Row]:
     """Return the messages that were received, with the fence of each."""
     return [
-        (part.epoch, part.workflow_id, write.message_id, write.step_id)
+        (part.epoch, part.held_status, part.workflow_id, write.message_id, write.step_id)
         for part in parts
         for write in part.unit.writes
         if isinstance(write, Consume)
