@@ -24,10 +24,11 @@ WHERE workflow_id = %(workflow_id)s AND topic = %(topic)s AND consumed_by IS NUL
 ORDER BY seq LIMIT %(limit)s;
 
 -- name: consume_messages
--- Guarded by the epoch, like the checkpoints of the receives that are written beside it.
-UPDATE {schema}.messages AS m SET consumed_by = r.step_id
+-- Guarded by the epoch, like the checkpoints of the receives that are written beside it. Found by their ids: a condition
+-- on consumed_by would invite the planner to go through all messages that wait.
+UPDATE {schema}.messages AS m SET consumed_by = coalesce(m.consumed_by, r.step_id)
 FROM unnest(
     %(epoch)s::int[], %(held_status)s::text[], %(workflow_id)s::text[], %(message_id)s::text[], %(step_id)s::text[]
 ) AS r (epoch, held_status, workflow_id, message_id, step_id)
 JOIN {schema}.workflows AS w ON w.id = r.workflow_id AND w.epoch = r.epoch AND w.status = r.held_status
-WHERE m.workflow_id = r.workflow_id AND m.message_id = r.message_id AND m.consumed_by IS NULL;
+WHERE m.workflow_id = r.workflow_id AND m.message_id = r.message_id;
