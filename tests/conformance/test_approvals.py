@@ -101,6 +101,14 @@ def test_after_its_expiry_only_the_expiry_itself_is_recorded(bench: Bench) -> No
     assert trail(bench) == [("requested", None), ("refused", "a@example.org"), ("expired", "timeout")]
 
 
+def test_a_request_is_withdrawn_also_after_its_time(bench: Bench) -> None:
+    wanted = asked(bench)
+    bench.clock.advance(3600)
+    withdrawn = bench.ask(decide(wanted, "cancelled", by="cancel", via="cancel"))
+    assert (withdrawn.status, withdrawn.via) == ("cancelled", "cancel")
+    assert bench.ask(decide(wanted, "expired", by="timeout", via="timeout")).status == "cancelled"
+
+
 def test_an_unknown_approval_can_not_be_decided(bench: Bench) -> None:
     assert bench.ask(decide(approval("none", "nobody"))) is None
     assert bench.store.audit("none") == []

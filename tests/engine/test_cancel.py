@@ -156,6 +156,64 @@ def test_one_that_comes_while_the_database_is_read_is_heard_like_any_other(
     assert cleaned == ["reader"]
 
 
+@step(retries=5, backoff=60.0)
+async def afails() -> None:
+    tried.set()
+    raise ConnectionError("not yet")
+
+
+tried = threading.Event()
+
+
+@workflow
+async def pauses_between_attempts() -> None:
+    try:
+        await afails()
+    except WorkflowCancelled:
+        await aclean("after the pause")
+        raise
+
+
+def test_one_that_comes_in_the_pause_between_two_attempts_is_heard_like_any_other(app: Holdfast) -> None:
+    tried.clear()
+    handle = app.start(pauses_between_attempts)
+    tried.wait()
+    eventually(lambda: any(each.pauses for each in app.engine.running))
+    handle.cancel()
+    eventually(lambda: handle.status() is Status.CANCELLED)
+    assert cleaned == ["after the pause"]
+
+
+@workflow
+async def abides() -> None:
+    try:
+        await arecv("never")
+    finally:
+        await aclean("child")
+
+
+@workflow
+async def awaits_a_child() -> None:
+    try:
+        await abides()
+    finally:
+        await aclean("parent")
+
+
+@pytest.mark.parametrize("asleep", [False, True], ids=["in memory", "out of memory"])
+def test_a_coroutine_that_awaits_a_child_cleans_up_after_it(app: Holdfast, *, asleep: bool) -> None:
+    handle = app.start(awaits_a_child)
+    child = f"{handle.id}/abides#1"
+    if asleep:
+        eventually(lambda: handle.status() is Status.SUSPENDED)
+    else:
+        eventually(lambda: app.store.journal(child) or app.store.get_workflow(child))
+    handle.cancel()
+    eventually(lambda: handle.status() is Status.CANCELLED)
+    eventually(lambda: app.retrieve(child).status() is Status.CANCELLED)
+    assert sorted(cleaned) == ["child", "parent"]
+
+
 def test_a_timeout_cancels(app: Holdfast) -> None:
     @workflow
     def slow() -> None:

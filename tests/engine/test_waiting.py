@@ -14,6 +14,7 @@ from holdfast import (
     Config,
     Holdfast,
     Status,
+    agather,
     aget_event,
     aread_stream,
     arecv,
@@ -22,6 +23,7 @@ from holdfast import (
     asleep,
     astart,
     awrite_stream,
+    branch,
     close_stream,
     failpoints,
     gather,
@@ -56,6 +58,11 @@ def _nothing_ran() -> None:
 class Answer:
     approved: bool
     by: str
+
+
+@step
+async def anote(what: str) -> None:
+    ran.append(what)
 
 
 @step
@@ -423,3 +430,118 @@ async def test_many_coroutines_wait_out_of_memory(store_url: str) -> None:
         for handle in handles:
             await asend(handle.id, handle.id, topic="names")
         assert [await handle for handle in handles] == [[handle.id] for handle in handles]
+
+
+@workflow
+def cleans_up() -> str:
+    try:
+        return str(recv("go"))
+    finally:
+        note("cleaned")
+
+
+@workflow
+async def acleans_up() -> str:
+    try:
+        return str(await arecv("go"))
+    finally:
+        await anote("cleaned")
+
+
+@workflow
+def cleans_up_after_a_child() -> str:
+    try:
+        return cleans_up()
+    finally:
+        note("cleaned by the parent")
+
+
+@workflow
+async def acleans_up_after_a_child() -> str:
+    try:
+        return await acleans_up()
+    finally:
+        await anote("cleaned by the parent")
+
+
+@workflow
+def cleans_up_after_branches() -> str:
+    def inner(topic: str) -> str:
+        try:
+            with branch(f"in {topic}"):
+                return str(recv(topic))
+        finally:
+            note(f"cleaned {topic}")
+
+    try:
+        return "".join(gather(lambda: inner("go"), lambda: inner("and go")))
+    finally:
+        note("cleaned by the workflow")
+
+
+@workflow
+async def acleans_up_after_branches() -> str:
+    async def inner(topic: str) -> str:
+        try:
+            with branch(f"in {topic}"):
+                return str(await arecv(topic))
+        finally:
+            await anote(f"cleaned {topic}")
+
+    try:
+        return "".join(await agather(inner("go"), inner("and go")))
+    finally:
+        await anote("cleaned by the workflow")
+
+
+@workflow
+def swallows_what_unwinds_it() -> str:
+    try:
+        return str(recv("go"))
+    except BaseException:  # noqa: BLE001 - what is tested
+        note("swallowed")
+        return "nothing"
+
+
+CLEANED = {
+    "cleans_up": ["cleaned"],
+    "cleans_up_after_a_child": ["cleaned", "cleaned by the parent"],
+    "cleans_up_after_branches": ["cleaned and go", "cleaned by the workflow", "cleaned go"],
+}
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        cleans_up,
+        acleans_up,
+        cleans_up_after_a_child,
+        acleans_up_after_a_child,
+        cleans_up_after_branches,
+        acleans_up_after_branches,
+    ],
+)
+def test_a_step_in_finally_does_not_run_when_the_workflow_leaves_memory(
+    app: Holdfast, function: Callable[[], str]
+) -> None:
+    handle = app.start(function)
+    eventually(lambda: handle.status() is Status.SUSPENDED)
+    assert ran == []
+    name = function.__name__.removeprefix("a")
+    receiver = f"{handle.id}/{function.__name__.removesuffix('_after_a_child')}#1" if "child" in name else handle.id
+    send(receiver, "now", topic="go")
+    if "branches" in name:
+        eventually(lambda: ran)
+        eventually(lambda: handle.status() is Status.SUSPENDED)
+        assert ran == ["cleaned go"]
+        send(receiver, "", topic="and go")
+    assert handle.result(timeout=20) == "now"
+    assert sorted(ran) == CLEANED[name]
+
+
+def test_code_that_swallows_what_unwinds_it_goes_on_waiting(app: Holdfast) -> None:
+    handle = app.start(swallows_what_unwinds_it)
+    eventually(lambda: handle.status() is Status.SUSPENDED)
+    send(handle.id, "now", topic="go")
+    assert handle.result(timeout=20) == "now"
+    assert ran == []

@@ -145,11 +145,6 @@ BUGS = (
         ("runtime/committer.py", "                tries += 1\n", "                tries += 1\n                if tries > 1:\n                    return Committed(receipts=[Receipt(accepted=True, results=(None,) * len(u.writes)) for u in units], news=frozenset(), ready=False)\n"),
     ),
     _bug(
-        "retry-refused-as-fenced",
-        "a unit that ended its workflow, and whose reply was lost, counts as refused when it is sent again",
-        (_BATCH, "if state is None or not _was_committed(ledger, unit, fence, state):", "if True:"),
-    ),
-    _bug(
         "read-only-not-waited-for",
         "a database that is read-only for a moment is an error of whoever writes",
         ("store/sqlite/faults.py", "    sqlite3.SQLITE_READONLY,\n", ""),
@@ -211,11 +206,6 @@ BUGS = (
         ("runtime/mailbox.py", "                    self._taken.add(message.message_id)\n", ""),
     ),
     _bug(
-        "nothing-durable-before-a-wait",
-        "a receive waits before the outcomes before it and the end of its wait are durable",
-        ("runtime/messages.py", "        # What came before, and when the wait ends, must survive the wait.\n        yield from execution.barrier()\n", ""),
-    ),
-    _bug(
         "lost-wake-up-by-message",
         "a message does not wake the workflow that waits for it out of memory",
         (_TALK, "    if inserted:\n        _wake_waiters(ledger, message.workflow_id, Kind.RECEIVE, message.topic)\n", "    if inserted:\n        ledger.news.add(message.workflow_id)\n"),
@@ -229,7 +219,7 @@ BUGS = (
         "signal-cleared-after-the-look",
         "news between the look and the wait is lost",
         ("runtime/waiting.py", "            with execution.waiting():\n", "            execution.signal.clear()\n            with execution.waiting():\n"),
-        ("runtime/waiting.py", "    return min(pause, config.poll)", "    return config.poll if deadline is None and not execution.definition.is_async else min(pause, config.poll)"),
+        ("runtime/waiting.py", "    return min(pause, config.poll)", "    return config.poll if deadline is None else min(pause, config.poll)"),
     ),
     _bug(
         "stream-offset-from-the-count-of-all",
@@ -387,5 +377,58 @@ BUGS = (
         "delay-ignored",
         "a delayed workflow starts at once",
         (_SQL + "workflows.sql", "WHERE status = 'enqueued' AND queue IS NULL AND wake_at <= :now AND crashes < :isolate_from", "WHERE status = 'enqueued' AND queue IS NULL AND crashes < :isolate_from"),
+    ),
+    # Leaving memory, closing
+    _bug(
+        "finally-runs-when-suspended",
+        "a step in a finally runs each time that its workflow leaves memory",
+        ("runtime/execution.py", "        self.check_here()\n        self.unwinding.check(operation.branch)\n", "        self.check_here()\n"),
+    ),
+    _bug(
+        "closing-is-an-outcome",
+        "code hears that the database was away when its application was closed",
+        ("runtime/effects.py", "    if frame is not None and frame.execution.engine.closing:\n", "    if False:\n"),
+    ),
+    _bug(
+        "child-that-was-there-begins-anew",
+        "a called child that had begun before is taken for a new one",
+        ("runtime/execution.py", "if not receipt.accepted or receipt.results[-1].existing is not None:", "if not receipt.accepted:"),
+        ("runtime/run.py", "        loaded[0].resumed = True\n", "        pass\n"),
+    ),
+    _bug(
+        "cancelled-by-asyncio",
+        "a cancellation that interrupts a wait is not heard as the workflow's own",
+        ("runtime/execution.py", "        except asyncio.CancelledError:\n            self.check_cancel(operation)\n            raise\n", "        finally:\n            pass\n"),
+    ),
+    # Approvals, schedules
+    _bug(
+        "second-decision-counts",
+        "a decision replaces an earlier one",
+        ("store/decisions.py", "    if asked.status != \"pending\":\n        return f\"already {asked.status}\"\n", ""),
+    ),
+    _bug(
+        "late-decision-counts",
+        "an approval can be given after its time",
+        ("store/decisions.py", "    if now >= asked.expires_at and decide.status not in _ENDS:\n        return \"expired\"\n", ""),
+    ),
+    _bug(
+        "decision-tells-nobody",
+        "the workflow does not hear of a decision",
+        ("store/sqlite/approvals.py", "        send(ledger, Send(message=write.message))\n", ""),
+    ),
+    _bug(
+        "tick-of-each-worker",
+        "each worker deals with a tick",
+        ("store/scheduling.py", "found.revision == write.revision and found.next_at == write.expected_at and", "found.revision == write.revision and"),
+    ),
+    _bug(
+        "overlap-not-looked-at",
+        "a schedule's workflows run beside one another, whatever its policy says",
+        ("store/scheduling.py", "plan(schedule.overlap, current or None, held or None)", "plan(type(schedule.overlap).ALLOW, current or None, held or None)"),
+    ),
+    _bug(
+        "missed-ticks-not-counted",
+        "ticks for which nobody was there are forgotten",
+        ("store/scheduling.py", "            missed=found.missed + write.missed,\n", ""),
     ),
 )  # fmt: skip

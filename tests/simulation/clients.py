@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from holdfast import Holdfast
-from holdfast.errors import StoreUnavailable, WorkflowNotFound
+from holdfast.api.schedule_fields import ScheduleFields
+from holdfast.approvals import Approvals
+from holdfast.errors import ApprovalError, ScheduleNotFound, StoreUnavailable, WorkflowNotFound
 from holdfast.runtime import messages
 from holdfast.runtime.effects import drive
+from tests.simulation.model import SCHEDULE
 from tests.simulation.programs import Author, Operation, simulated, simulated_async
 
 if TYPE_CHECKING:
@@ -48,6 +52,9 @@ class Clients:
                 at(when + chance.choice([0.0, 2.0]), begin)
             if chance.random() < 0.15:
                 at(when + chance.random() * 10, partial(self._cancel, peer))
+        if plan.schedule is not None:
+            seconds = plan.duration * (0.2 + 0.5 * chance.random())
+            at(plan.duration * 0.1, partial(self._keep_schedule, author.beat(), seconds))
         for workflow_id, topic in author.awaited:
             at(chance.random() * plan.duration, partial(self._send, workflow_id, topic))
         return acts
@@ -87,12 +94,53 @@ class Clients:
     def _cancel(self, workflow_id: str) -> None:
         self._in_some_machine("cancel", lambda app: app.retrieve(workflow_id).cancel())
 
+    def _keep_schedule(self, program: list[Operation], seconds: float) -> None:
+        fields: ScheduleFields = {**(self._world.plan.schedule or {}), "args": [program]}
+
+        def keep() -> None:
+            self._insist("schedule", lambda app: app.schedules.create(SCHEDULE, simulated, **fields))
+            self._world.sim.sleep(seconds)
+            self._insist("unschedule", self._unschedule)
+
+        self._as_client(keep)
+
+    @staticmethod
+    def _unschedule(app: Holdfast) -> None:
+        # Its first try may have gone through, and only the reply was lost.
+        with suppress(ScheduleNotFound):
+            app.schedules.remove(SCHEDULE)
+
+    def decide_later(self, approval_id: str, by: str) -> None:
+        """Let somebody decide about a request, when there is time."""
+        chance = self._world.chance
+        pause, approve = chance.choice([0.0, 0.5, 3.0, 12.0]), chance.random() < 0.5
+
+        def decide(app: Holdfast) -> None:
+            # Too late, withdrawn, or decided by somebody else.
+            with suppress(ApprovalError):
+                app.extensions[Approvals].decide(approval_id, approve, by=by)
+
+        def after_a_while() -> None:
+            self._world.sim.sleep(pause)
+            self._insist("decide", decide)
+
+        self._as_client(after_a_while)
+
     def _in_some_machine(self, what: str, action: Callable[[Holdfast], object]) -> None:
+        self._as_client(lambda: self._insist(what, action))
+
+    def _as_client(self, work: Callable[[], None]) -> None:
         world = self._world
         world.clients += 1
-        world.sim.spawn(world.sim.outside, lambda: self._insist(what, action), "client")
+
+        def work_and_leave() -> None:
+            work()
+            world.clients -= 1
+
+        world.sim.spawn(world.sim.outside, work_and_leave, "client")
 
     def _insist(self, what: str, action: Callable[[Holdfast], object]) -> None:
+        """Try until it is done; where a process dies under it, in another one."""
         world = self._world
         while True:
             able = [each for each in world.machines if each.launched and not each.paused and each.app is not None]
@@ -104,7 +152,6 @@ class Clients:
                 while not done and not machine.dead and not machine.hung:
                     world.sim.sleep(0.2)
                 if done == [True]:
-                    world.clients -= 1
                     return
             world.sim.sleep(0.3)
 

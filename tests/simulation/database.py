@@ -24,6 +24,7 @@ from tests.simulation.standins import Event, Thread
 Note = tuple[Any, ...]
 
 _WORKFLOW = "{0}.status, {0}.owner, {0}.epoch, {0}.crashes, {0}.stage, {0}.queue, {0}.wake_at, {0}.cancel_at"
+_COUNTS = "NEW.started - OLD.started, NEW.skipped - OLD.skipped, NEW.missed - OLD.missed"
 _NOTES = (
     ("workflow+", "INSERT", "workflows", "NEW.id, NEW.name, " + _WORKFLOW.format("NEW")),
     ("workflow", "UPDATE", "workflows", f"NEW.id, {_WORKFLOW.format('OLD')}, {_WORKFLOW.format('NEW')}"),
@@ -54,6 +55,21 @@ _NOTES = (
     ("gone", "DELETE", "streams", "OLD.workflow_id"),
     ("event", "INSERT", "events", "NEW.workflow_id, NEW.name, NEW.value"),
     ("event", "UPDATE", "events", "NEW.workflow_id, NEW.name, NEW.value"),
+    (
+        "approval+",
+        "INSERT",
+        "approvals",
+        "NEW.id, NEW.workflow_id, NEW.subject, NEW.status, NEW.expires_at",
+    ),
+    ("approval", "UPDATE", "approvals", "NEW.id, OLD.status, NEW.status, NEW.decided_by, NEW.decided_at"),
+    ("gone", "DELETE", "approvals", "OLD.id"),
+    ("audit+", "INSERT", "approval_audit", "NEW.approval_id, NEW.event"),
+    (
+        "schedule",
+        "UPDATE",
+        "schedules",
+        "NEW.name, OLD.next_at, NEW.next_at, " + _COUNTS,
+    ),
     ("worker+", "INSERT", "workers", "NEW.worker_id, NEW.alive"),
     ("worker", "UPDATE", "workers", "NEW.worker_id, OLD.alive, NEW.alive, OLD.suspect_id, NEW.suspect_id"),
 )

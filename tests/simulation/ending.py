@@ -36,11 +36,19 @@ class Ending:
                 self._check_result(workflow_id)
             else:
                 self._check_undone(workflow_id)
+        self._check_requests()
         if not world.fired:
             self._check_exactly_once()
         self._check_attempts()
         self._check_workers()
         self._check_orders()
+
+    def _check_requests(self) -> None:
+        """Nobody is asked for the sake of a workflow that has ended."""
+        model = self._model
+        for workflow_id, subject, _ in model.requests.values():
+            if (workflow_id, subject) not in model.approvals and model.rows[workflow_id].status in TERMINAL:
+                self._world.violate(f"I11 {workflow_id} has ended, and {subject} is still asked for")
 
     def _check_result(self, workflow_id: str) -> None:
         world, model = self._world, self._model
@@ -49,6 +57,10 @@ class Ending:
             kind = label.rstrip("0123456789")
             if kind in {"step", "once", "undoable"} and value is not None:
                 self._check_recorded(workflow_id, label, value)
+            elif kind == "approval" and self._model.approvals.get((workflow_id, label)) != value:
+                world.violate(
+                    f"I11 {label} of {workflow_id} gave {value}; {self._model.approvals.get((workflow_id, label))}"
+                )
             elif kind in {"transaction", "send", "stream"} and value != "Flaky":
                 self._check_done(workflow_id, label, kind, value)
             if (workflow_id, label) in world.undone_steps:

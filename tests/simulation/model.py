@@ -14,6 +14,8 @@ from typing import Any
 
 from tests.simulation.database import Note
 
+SCHEDULE, TICKS = "beat", 2
+"""The schedule, and how many seconds lie between its ticks."""
 TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
 
 
@@ -61,6 +63,7 @@ class Commit:
     """The worker ids that the committing process has had."""
     now: float
     touched: set[str] = field(default_factory=set)
+    created: list[str] = field(default_factory=list)
     consumed: list[tuple[int, str, str]] = field(default_factory=list)
     received: list[tuple[str, str, str]] = field(default_factory=list)
     effects: list[tuple[str, str, str]] = field(default_factory=list)
@@ -75,6 +78,8 @@ class Model:
     def __init__(self, violate: Callable[[str], None], queues: dict[str, Limits]) -> None:
         self._violate = violate
         self._queues = queues
+        self.overlaps = False
+        """Workflows of one schedule may run beside one another."""
         self.slack = 0.001
         """Seconds by which a commit may be later than the time that it records."""
         self.rows: dict[str, Row] = {}
@@ -89,6 +94,10 @@ class Model:
         self.items: set[tuple[str, str]] = set()
         self.events: dict[tuple[str, str], int] = {}
         self.effects: dict[tuple[str, str], str] = {}
+        self.approvals: dict[tuple[str, str], str] = {}
+        """Who decided how about what a workflow asked: by workflow and subject."""
+        self.requests: dict[str, tuple[str, str, float]] = {}
+        self._decisions: Counter[str] = Counter()
         self.starts: defaultdict[str, list[float]] = defaultdict(list)
         self.alive: dict[str, bool] = {}
         self.suspects: dict[str, str | None] = {}
@@ -110,6 +119,10 @@ class Model:
             "worker+": self._worker,
             "worker": self._worker_changed,
             "effect+": self._effect,
+            "approval+": self._asked,
+            "approval": self._decided,
+            "audit+": self._audited,
+            "schedule": self._ticked,
             "gone": lambda _, row: self._violate(f"I6 a row was lost: {row}"),
         }
 
@@ -131,6 +144,7 @@ class Model:
         if new.status == "running" and new.owner not in commit.owners:
             self._violate(f"I2 {workflow_id} was created for a worker of another process")
         commit.touched.add(workflow_id)
+        commit.created.append(workflow_id)
         commit.begun.setdefault(workflow_id, (None, None, new.epoch))
         if new.stage == "delayed" and new.wake_at is None:
             self._violate(f"I10 {workflow_id} is delayed until no time at all")
@@ -262,6 +276,42 @@ class Model:
             self._violate(f"I3 event {name} of {workflow_id} went back to {value}")
         self.events[workflow_id, name] = value
 
+    # Approvals, schedules
+
+    def _asked(self, commit: Commit, row: Sequence[Any]) -> None:
+        approval_id, workflow_id, subject, status, expires_at = row
+        self.requests[approval_id] = (workflow_id, subject, expires_at)
+        if status != "pending":
+            self._violate(f"I11 {subject} of {workflow_id} was {status} before anybody was asked")
+
+    def _decided(self, commit: Commit, row: Sequence[Any]) -> None:
+        approval_id, before, status, by, decided_at = row
+        workflow_id, subject, expires_at = self.requests[approval_id]
+        if before != "pending":
+            self._violate(f"I11 {subject} of {workflow_id} was {before}, and became {status}")
+        if (status == "expired") != (decided_at >= expires_at) and status != "cancelled":
+            self._violate(f"I11 {subject} of {workflow_id} was {status} at {decided_at}; its time ends at {expires_at}")
+        self.approvals[workflow_id, subject] = f"{status} by {by}"
+
+    def _audited(self, commit: Commit, row: Sequence[Any]) -> None:
+        approval_id, event = row
+        self._decisions[approval_id] += event in {"decided", "expired"}
+        if self._decisions[approval_id] > 1:
+            self._violate(f"I11 the trail of {self.requests[approval_id]} tells of two decisions")
+
+    def _ticked(self, commit: Commit, row: Sequence[Any]) -> None:
+        name, before, after, started, skipped, missed = row
+        if before is None or after is None or before == after:
+            return
+        if before > commit.now:
+            self._violate(f"I10 {name} ticked {before - commit.now:.3f} s early")
+        count = sum(1 for new in commit.created if new.startswith(f"{name}@"))
+        if count != started:
+            self._violate(f"I16 {name} counts {started} workflows started, and started {count}")
+        if started + skipped + missed != round((after - before) / TICKS):
+            dealt_with = f"{started} started, {skipped} skipped, {missed} missed"
+            self._violate(f"I16 {name} went from {before} to {after}: {dealt_with}")
+
     # Workers
 
     def _worker(self, commit: Commit, row: Sequence[Any]) -> None:
@@ -281,6 +331,7 @@ class Model:
             self._check_ended(workflow_id)
         self._check_messages(commit)
         self._check_effects(commit)
+        self._check_overlap(commit)
         for queue, limits in self._queues.items():
             self._check_queue(queue, limits)
 
@@ -305,6 +356,17 @@ class Model:
         effects = sorted((who, text) for who, what, text in commit.effects if what == "effect")
         if journal != effects:
             self._violate(f"I4 a transaction committed {effects} and recorded {journal}")
+
+    def _check_overlap(self, commit: Commit) -> None:
+        if self.overlaps or not any(workflow_id.startswith(f"{SCHEDULE}@") for workflow_id in commit.touched):
+            return
+        going = [
+            workflow_id for workflow_id, row in self.rows.items()
+            if workflow_id.startswith(f"{SCHEDULE}@")
+            and (row.status in {"enqueued", "running"} or (row.status == "suspended" and row.epoch > 0))
+        ]  # fmt: skip
+        if len(going) > 1:
+            self._violate(f"I16 {going} go on at once")
 
     def _check_queue(self, queue: str, limits: Limits) -> None:
         running = Counter(row.owner for row in self.rows.values() if row.queue == queue and row.status == "running")

@@ -6,7 +6,9 @@ import random
 from dataclasses import dataclass, field
 
 from holdfast import Config, Queue, Rate
-from tests.simulation.model import Limits
+from holdfast.api.schedule_fields import ScheduleFields
+from holdfast.core.schedule import Overlap
+from tests.simulation.model import TICKS, Limits
 
 LEASE, HEARTBEAT = 7.0, 2.0
 QUEUES = (Queue("narrow", concurrency=2, worker_concurrency=1), Queue("paced", concurrency=3, rate=Rate(2, 3.0)))
@@ -22,12 +24,13 @@ STATEMENT_FAULTS = (
     "locked",
     "slow",
     "dies at commit",
+    "stall",
 )
 SCENES = ("crash", "pause", "hang", "cut off", "read-only", "disk full", "clock jump", "restart")
 FAULTS = (*STATEMENT_FAULTS, *SCENES)
 KINDS = (
     "step", "once", "undoable", "transaction", "send", "recv", "event", "get_event", "stream", "sleep", "child", "call",
-    "start", "gather",
+    "start", "gather", "approval", "ensured",
 )  # fmt: skip
 
 
@@ -42,6 +45,8 @@ class Plan:
     poison: bool
     config: Config
     rates: dict[str, float] = field(default_factory=dict)
+    schedule: ScheduleFields | None = None
+    """The one schedule of the run, if it has one."""
 
 
 def make_plan(chance: random.Random, only: frozenset[str] | None) -> Plan:
@@ -50,7 +55,7 @@ def make_plan(chance: random.Random, only: frozenset[str] | None) -> Plan:
     wanted = frozenset() if quiet else frozenset(fault for fault in FAULTS if chance.random() < 0.4)
     poison = not quiet and chance.random() < 0.08
     if poison:
-        wanted -= {"crash", "pause", "hang", "dies at commit", "cut off"}
+        wanted -= {"crash", "pause", "hang", "dies at commit", "cut off", "stall"}
     config = Config(
         suspend_after=chance.choice([0.05, 0.5, 3.0]),
         max_threads=chance.choice([3, 32]),
@@ -72,5 +77,12 @@ def make_plan(chance: random.Random, only: frozenset[str] | None) -> Plan:
     for fault in STATEMENT_FAULTS:
         rate = chance.choice([0.003, 0.01, 0.03])
         if fault in plan.faults:
-            plan.rates[fault] = rate / 5 if fault in {"broken statement", "dies at commit"} else rate
+            plan.rates[fault] = rate / 5 if fault in {"broken statement", "dies at commit", "stall"} else rate
+    if not poison and chance.random() < 0.25:
+        plan.schedule = {
+            "every": TICKS,
+            "overlap": chance.choice(list(Overlap)),
+            "catchup": chance.choice([1.0, 6.0]),
+            "jitter": chance.choice([0.0, 1.0]),
+        }
     return plan

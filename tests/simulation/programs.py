@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import holdfast
 from holdfast import RetryPolicy, StepOptions, arun_step, connection, options, run_step, step_info, workflow_id
+from holdfast.approvals import Decision, arequest_approval, request_approval
 from holdfast.errors import ResultTimeout, StepOutcomeUnknown, WorkflowFailed, WorkflowNotFound, WorkflowWasCancelled
 from tests.simulation.scheduler import simulator
 
@@ -177,7 +178,7 @@ async def _acarry_out(program: list[Operation]) -> dict[str, Any]:
     return values
 
 
-def _do(operation: Operation, me: str, before: list[str]) -> Any:  # noqa: C901, PLR0911 - one line for each kind
+def _do(operation: Operation, me: str, before: list[str]) -> Any:  # noqa: C901, PLR0911, PLR0912 - a line for each kind
     match operation["kind"]:
         case "step" | "once" | "undoable":
             return run_step(_step_options(operation), _body, operation, list(before))
@@ -204,7 +205,18 @@ def _do(operation: Operation, me: str, before: list[str]) -> Any:  # noqa: C901,
             return holdfast.write_stream("items", f"{me}:{operation['label']}")
         case "sleep":
             return holdfast.sleep(operation["seconds"])
+        case "ensured":
+            try:
+                return _carry_out(operation["program"])
+            finally:
+                _do(operation["last"], me, before)
+        case "approval":
+            return _verdict(request_approval(operation["label"], to="a@b.example", timeout=operation["timeout"]))
     raise ValueError(operation["kind"])
+
+
+def _verdict(decision: Decision) -> str:
+    return f"{decision.status} by {decision.decided_by}"
 
 
 def _start(operation: Operation) -> Any:
@@ -242,6 +254,13 @@ async def _ado(operation: Operation, me: str, before: list[str]) -> Any:  # noqa
             return await holdfast.awrite_stream("items", f"{me}:{operation['label']}")
         case "sleep":
             return await holdfast.asleep(operation["seconds"])
+        case "ensured":
+            try:
+                return await _acarry_out(operation["program"])
+            finally:
+                await _ado(operation["last"], me, before)
+        case "approval":
+            return _verdict(await arequest_approval(operation["label"], to="a@b.example", timeout=operation["timeout"]))
     raise ValueError(operation["kind"])
 
 
@@ -280,10 +299,10 @@ class Author:
     def _operation(self, me: str, depth: int) -> Operation:
         kinds = [
             "step", "step", "once", "undoable", "transaction", "transaction", "send", "recv", "event", "get_event",
-            "stream", "sleep",
+            "stream", "sleep", "approval",
         ]  # fmt: skip
         if depth < 2:
-            kinds += ["child", "call", "start", "gather"]
+            kinds += ["child", "call", "start", "gather", "ensured"]
         if me and depth == 0:
             kinds += ["await"]
         kind = self._chance.choice(kinds)
@@ -335,6 +354,11 @@ class Author:
         operation["program"] = self.program("", depth=depth + 1)
         return operation
 
+    def _ensured(self, operation: Operation, me: str, depth: int) -> Operation:
+        operation["program"] = self.program("", depth=2)
+        operation["last"] = self._once({"kind": "undoable", "label": self._label("undoable")}, me, depth)
+        return operation
+
     def _gather(self, operation: Operation, me: str, depth: int) -> Operation:
         width = self._chance.randint(2, 3)
         self._in_branches = True
@@ -368,6 +392,17 @@ class Author:
             timeout=self._chance.choice([0, 1, 6.0]),
         )
         return operation
+
+    def _approval(self, operation: Operation, me: str, depth: int) -> Operation:
+        operation["timeout"] = self._chance.choice([2.0, 20.0])
+        return operation
+
+    def beat(self) -> list[Operation]:
+        """Write what each tick of the schedule does."""
+        program = [self._step({"kind": "step", "label": self._label("step")}, "", 2)]
+        if self._chance.random() < 0.5:
+            program.append(self._sleep({"kind": "sleep", "label": self._label("sleep")}, "", 2))
+        return program
 
     def _sleep(self, operation: Operation, me: str, depth: int) -> Operation:
         operation["seconds"] = self._chance.choice([0.0, 0.2, 1.0, 7.0])

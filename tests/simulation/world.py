@@ -19,6 +19,8 @@ import greenlet
 
 from holdfast import Holdfast
 from holdfast.api import launched
+from holdfast.approvals import ApprovalRequest, Approvals
+from holdfast.core.schedule import Overlap
 from holdfast.errors import StoreUnavailable
 from holdfast.runtime.ids import Ids
 from holdfast.runtime.tracing import NoTracer
@@ -97,6 +99,7 @@ class World(Watcher):
         self.fired: Counter[str] = Counter()
         self.cells: Counter[tuple[str, str]] = Counter()
         self.model = Model(self.violate, LIMITS)
+        self.model.overlaps = self.plan.schedule is not None and self.plan.schedule.get("overlap") is Overlap.ALLOW
         if "slow" in self.plan.faults:
             self.model.slack = 1.5
         self.commits = 0
@@ -118,6 +121,8 @@ class World(Watcher):
         self.operations: dict[tuple[str, str], Operation] = {}
         self._heartbeats: dict[str, float] = {}
         self.poisoned: set[str] = set()
+        self._people = Clients(self)
+        self._asked: set[str] = set()
         self.programs: dict[str, list[Operation]] = {}
 
     # What is told
@@ -200,8 +205,19 @@ class World(Watcher):
             if at == point and fault in rates and draw() < rates[fault]:
                 self._fire(fault, process)
                 raise _error(fault)
+        if point == "begin" and "stall" in rates and draw() < rates["stall"]:
+            self._stall(process)
         if point == "commit":
             self._perhaps_die(process)
+
+    def _stall(self, process: Machine) -> None:
+        """Stop a process just before it writes, for so long that others take it for dead."""
+        others = [each for each in self.machines if each.launched and not each.paused and each is not process]
+        if others and not process.is_writing():
+            self._fire("stall", process)
+            self.sim.pause(process)
+            self.sim.spawn(self.sim.outside, lambda: self._wake_up(process, LEASE * 2.5), "waker")
+            self.sim.let_others_go()
 
     def _perhaps_die(self, process: Machine) -> None:
         rate = self.plan.rates.get("dies at commit", 0.0)
@@ -315,6 +331,16 @@ class World(Watcher):
         if label.startswith("once") and f"{label}:intent" not in named:
             self.violate(f"I15 the body of {label} of {workflow} runs before its intent is durable")
 
+    def asked(self, approval_id: str) -> None:
+        """Bring a request to those who decide, if not all of them find the time."""
+        if self.chance.random() < 0.1:
+            raise OSError("the mail server is away")
+        self.tell(f"delivered {approval_id}")
+        if approval_id not in self._asked:
+            self._asked.add(approval_id)
+            for number in range(self.chance.choice([0, 1, 1, 2, 2])):
+                self._people.decide_later(approval_id, f"person{number}")
+
     def undone(self, workflow: str, label: str) -> None:
         self.undone_steps[workflow, label] += 1
         entry = self.model.named[workflow].get(label)
@@ -354,6 +380,7 @@ class World(Watcher):
     def _launch(self, machine: Machine) -> None:
         while True:
             app = Holdfast(f"sqlite:///{self._database}", config=self.plan.config, queues=QUEUES, tracer=NoTracer())
+            Approvals(app, delivery=_Courier(self), base_url="http://b.example", redeliver_after=1.0)
             machine.store = SimulatedStore(self._database, clock=self.database_now, patience=3.0)
             app._store = machine.store
             try:
@@ -461,7 +488,7 @@ class World(Watcher):
         self.machines = [Machine("none", 0.0) for _ in range(self.plan.workers)]
         for place in range(self.plan.workers):
             self.sim.spawn(self.sim.outside, lambda place=place: self._supervise(place), "supervisor")  # type: ignore[misc]
-        self.sim.spawn(self.sim.outside, Clients(self).work, "clients")
+        self.sim.spawn(self.sim.outside, self._people.work, "clients")
         self.sim.spawn(self.sim.outside, self._nemesis, "nemesis")
         try:
             self.sim.run(self._all_ended, until=1 + self.plan.duration)
@@ -496,6 +523,16 @@ class World(Watcher):
         self.sim.tear_down()
         for machine in self._everybody:
             self.crash(machine)
+
+
+class _Courier:
+    """Takes requests for approval to the people of a world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def deliver(self, request: ApprovalRequest) -> None:
+        self._world.asked(request.approval_id)
 
 
 class Alarm(logging.Handler):

@@ -64,7 +64,7 @@ def gather(thunks: Sequence[Callable[[], T]]) -> list[T]:
     for thread in threads:
         thread.join()
     execution.branches_closed()
-    return _together(outcomes)
+    return _together(frame, outcomes)
 
 
 async def agather(makers: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
@@ -95,7 +95,7 @@ async def agather(makers: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> lis
         raise
     finally:
         execution.branches_closed()
-    return _together(outcomes)
+    return _together(frame, outcomes)
 
 
 @dataclass(slots=True)
@@ -132,14 +132,14 @@ async def _in_branch_async(execution: Execution, name: str, make: Any, outcome: 
         execution.close_branch(name)
 
 
-def _together(outcomes: Sequence[_Outcome]) -> list[Any]:
+def _together(frame: Frame, outcomes: Sequence[_Outcome]) -> list[Any]:
     errors = [outcome.error for outcome in outcomes if outcome.error is not None]
     suspensions = [error for error in errors if isinstance(error, Suspended)]
     for error in errors:
         if isinstance(error, Unwind) and not isinstance(error, Suspended):
             raise error
     if suspensions:
-        raise _all_waits(suspensions)
+        raise frame.execution.unwinding.begins(frame.branch, _all_waits(suspensions))
     for error in errors:
         if isinstance(error, WorkflowCancelled):
             raise error

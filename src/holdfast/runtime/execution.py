@@ -12,7 +12,7 @@ import json
 import threading
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +20,16 @@ from holdfast import failpoints
 from holdfast.core.identity import keyed_id, occurrence_id, patch_id
 from holdfast.core.model import Checkpoint, Fence, Kind
 from holdfast.core.replay import AUXILIARY, CANCEL_ID, UNDO_BRANCH, UNDO_ID, Journal, Mismatch, Operation
-from holdfast.errors import PayloadError, StoreUnavailable, WorkflowCancelled
+from holdfast.errors import StoreUnavailable, WorkflowCancelled
 from holdfast.runtime.context import Frame, current, runner_here
 from holdfast.runtime.control import CodeEnded, Diverged, Lost, Released, Unwind
 from holdfast.runtime.delivery import Delivery
 from holdfast.runtime.effects import Durable, Flow
 from holdfast.runtime.mailbox import Mailbox
-from holdfast.runtime.recorded import received_value, recorded_value, user_line
+from holdfast.runtime.recorded import encoded, received_value, recorded_value, user_line
 from holdfast.runtime.signals import Signal
 from holdfast.runtime.undo_list import UndoList
+from holdfast.runtime.unwinding import Unwinding
 from holdfast.store.writes import Create, Progressed, Receipt, Record, Unit, Write
 
 if TYPE_CHECKING:
@@ -62,8 +63,7 @@ class Execution:
         self.journal = journal
         self.deadline_at = deadline_at
         self.traceparent = traceparent
-        self.resumed = epoch > 1
-        """It may have begun before this stay."""
+        self.resumed = epoch > 1  # it may have begun before this stay
         self.signal = Signal()
         self.gone: Unwind | None = None
         self.busy = 1
@@ -83,6 +83,7 @@ class Execution:
         self._delivery = Delivery(journal)
         self._patches: dict[str, bool] = {}
         self.mailbox = Mailbox()
+        self.unwinding = Unwinding()
         self.undo = UndoList()
         self.undo_begun = journal.find(UNDO_ID)
         """Says, once recorded, which outcome stands and what is to be undone."""
@@ -142,9 +143,10 @@ class Execution:
     def begin(self, operation: Operation) -> Checkpoint | None:
         """Return the recorded outcome, or None: it is to be done now.
 
-        Raises what unwinds the workflow (lost, diverged), and `WorkflowCancelled` where a cancellation is due.
+        Raises what unwinds the workflow, and `WorkflowCancelled` where a cancellation is due.
         """
         self.check_here()
+        self.unwinding.check(operation.branch)
         if self._delivery.is_heard and self._was_cancelled_at(operation):
             raise WorkflowCancelled(self.workflow_id)
         try:
@@ -199,6 +201,7 @@ class Execution:
     def patched(self, branch: str, name: str) -> bool:
         """Decide, once for each branch, whether a patch applies; see `runtime.versions.patched`."""
         self.check_here()
+        self.unwinding.check(branch)
         step_id = patch_id(branch, name)
         with self._lock:
             known = self._patch_decision(step_id)
@@ -285,6 +288,15 @@ class Execution:
         # Other branches may be waiting for something that now never comes.
         self.signal.set()
         raise WorkflowCancelled(self.workflow_id)
+
+    @contextmanager
+    def hearing(self, operation: Operation) -> Iterator[None]:
+        """Let a cancellation that interrupts what the block awaits be heard at this operation, not as asyncio's own."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            self.check_cancel(operation)
+            raise
 
     def _was_cancelled_at(self, operation: Operation) -> bool:
         with self._lock:
@@ -467,22 +479,11 @@ class Execution:
 
     def encode(self, operation: Operation, value: object, hint: Any) -> str:
         """Encode a value for the journal. Raises `PayloadError` that names workflow and step."""
-        return self._encoded(operation, lambda: self.engine.codec.encode(value, hint))
+        return encoded(self, operation, lambda: self.engine.codec.encode(value, hint))
 
     def encode_parcel(self, operation: Operation, value: object) -> str:
         """Encode what is handed to others. Raises `PayloadError` that names workflow and step."""
-        return self._encoded(operation, lambda: self.engine.encode_parcel(value))
-
-    def _encoded(self, operation: Operation, encode: Callable[[], str]) -> str:
-        try:
-            return encode()
-        except PayloadError as error:
-            raise PayloadError(
-                f"workflow {self.workflow_id!r}, {operation.kind} {operation.step_id!r}: its value can't be recorded "
-                f"so that it comes back equal: {error.reason}",
-                path=error.path,
-                type_name=error.type_name,
-            ) from error
+        return encoded(self, operation, lambda: self.engine.encode_parcel(value))
 
     def value(self, recorded: Checkpoint, hint: Any) -> Any:
         """Return what was recorded, or raise it; leave if it can't be read. See `runtime.recorded`."""

@@ -1,12 +1,14 @@
-"""Reading what is recorded, and what becomes of a workflow whose records can't be read."""
+"""Writing and reading what is recorded, and what becomes of a workflow whose records can't be read."""
 
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.core.model import Checkpoint
+from holdfast.core.replay import Operation
 from holdfast.errors import PayloadError
 from holdfast.runtime.control import Unreadable
 
@@ -14,6 +16,19 @@ if TYPE_CHECKING:
     from holdfast.runtime.execution import Execution
 
 _PACKAGE = str(Path(__file__).parent.parent)
+
+
+def encoded(execution: Execution, operation: Operation, encode: Callable[[], str]) -> str:
+    """Encode what is to be recorded. Raises `PayloadError` that names workflow and step."""
+    try:
+        return encode()
+    except PayloadError as error:
+        raise PayloadError(
+            f"workflow {execution.workflow_id!r}, {operation.kind} {operation.step_id!r}: its value can't be recorded "
+            f"so that it comes back equal: {error.reason}",
+            path=error.path,
+            type_name=error.type_name,
+        ) from error
 
 
 def recorded_value(execution: Execution, recorded: Checkpoint, hint: Any) -> Any:

@@ -173,6 +173,7 @@ def _call(execution: Execution, frame: Frame, args: tuple[Any, ...], kwargs: dic
 def _check_the_end(execution: Execution) -> None:
     """Hold the function's end to the journal, and to what unwound it: a framework may have swallowed that."""
     execution.check_here()
+    execution.unwinding.check("")
     try:
         execution.journal.finish()
     except Mismatch as mismatch:

@@ -137,12 +137,14 @@ def _call_child(parent: Execution, call: Call, options: StartOptions) -> Flow[An
     if options.id is None and not parent.resumed and new.owner is not None:
         execution = _execution(engine, call, new)
         execution.expect(ticket)
-        ended = yield engine.inline(execution, call.args, call.kwargs)
+        with parent.hearing(operation):
+            ended = yield engine.inline(execution, call.args, call.kwargs)
     else:
         receipt = yield from parent.wait_for(ticket)
         created: Created = receipt.results[-1]
         if created.existing is None and new.owner is not None:
-            ended = yield engine.inline(_execution(engine, call, new), call.args, call.kwargs)
+            with parent.hearing(operation):
+                ended = yield engine.inline(_execution(engine, call, new), call.args, call.kwargs)
         else:
             workflow_id = launch(engine, call, new, created).workflow_id
     if ended is not None and ended.status is Status.SUCCEEDED:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -142,7 +141,8 @@ class _Call:
                 self.execution.signal.clear()
                 self.execution.check_still_asked(self.operation)
                 self.execution.check_cancel(self.operation)
-                yield Await(self.execution.signal, left)
+                with self.execution.hearing(self.operation):
+                    yield Await(self.execution.signal, left)
         finally:
             self.execution.pauses.remove(until)
 
@@ -161,18 +161,14 @@ class _Call:
         )
         interruptible = self.execution.interruptible(runner)
         try:
-            try:
+            with self.execution.hearing(self.operation):
                 failpoints.reached("step.before", info)
                 value = yield invoke
                 failpoints.reached("step.after", info)
                 return value
-            finally:
-                if interruptible:
-                    self.execution.uninterruptible(runner)
-        except asyncio.CancelledError:
-            self.execution.check_cancel(self.operation)
-            raise
         finally:
+            if interruptible:
+                self.execution.uninterruptible(runner)
             current.reset(token)
 
     def _record_value(self, value: Any, attempt: int) -> Any:

@@ -7,7 +7,6 @@ every branch of the workflow waits and the engine started all of them.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Generic, TypeVar
@@ -65,11 +64,8 @@ def wait_until_settled(
                 # None where others wait for this thread, else after a while without news.
                 if engine.clock.monotonic() >= patience_ends:
                     _leave_memory(execution, frame, deadline, waits)
-                try:
+                with execution.hearing(operation):
                     heard = yield Await(execution.signal, _pause(execution, deadline, patience_ends))
-                except asyncio.CancelledError:
-                    execution.check_cancel(operation)
-                    raise
                 if not heard and engine.clock.monotonic() >= patience_ends:
                     _leave_memory(execution, frame, deadline, waits)
 
@@ -101,7 +97,8 @@ def _leave_memory(execution: Execution, frame: Frame, deadline: float | None, wa
     """Unwind the workflow, unless some branch of it is busy or would not come back from that."""
     if execution.signal.is_set() or execution.busy > 0 or frame.foreign or not execution.definition.options.suspend:
         return
-    raise Suspended(earliest(deadline, execution.deadline_ahead), tuple(waits))
+    suspended = Suspended(earliest(deadline, execution.deadline_ahead), tuple(waits))
+    raise execution.unwinding.begins(frame.branch, suspended)
 
 
 @contextmanager

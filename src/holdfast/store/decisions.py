@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from holdfast.core.model import Approval, AuditEntry
 from holdfast.store.writes import Decide
 
+_ENDS = {"expired", "cancelled"}
+"""What ends an approval without a person."""
+
 
 def refusal(asked: Approval, decide: Decide, now: float) -> str | None:
     """Tell why a decision changes nothing, or None if it is the one that counts."""
@@ -16,7 +19,7 @@ def refusal(asked: Approval, decide: Decide, now: float) -> str | None:
         return f"already {asked.status}"
     if decide.expected_digest is not None and decide.expected_digest != asked.digest:
         return "something else was shown"
-    if now >= asked.expires_at and decide.status != "expired":
+    if now >= asked.expires_at and decide.status not in _ENDS:
         return "expired"
     return None
 
@@ -42,7 +45,7 @@ def decided_line(decide: Decide, reason: str | None, now: float) -> AuditEntry:
             actor=decide.decided_by,
             detail={**detail, "reason": reason},
         )
-    event = decide.status if decide.status in {"expired", "cancelled"} else "decided"
+    event = decide.status if decide.status in _ENDS else "decided"
     return AuditEntry(approval_id=decide.approval_id, at=now, event=event, actor=decide.decided_by, detail=detail)
 
 
