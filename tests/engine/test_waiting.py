@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -40,6 +41,7 @@ from holdfast import (
     workflow,
     write_stream,
 )
+from holdfast.core.model import MailboxMessage
 from holdfast.errors import OutsideWorkflow, UsageError, WorkflowNotFound
 from holdfast.runtime.execution import Execution
 from holdfast.runtime.mailbox import MOST_TAKEN
@@ -137,6 +139,31 @@ def test_branches_that_receive_at_once_receive_each_message_once(app: Holdfast) 
     for number in range(8):
         send("one", str(number), topic="go")
     assert sorted(handle.result(timeout=20)) == [str(number) for number in range(8)]
+
+
+@workflow
+def receives_twice_without_waiting() -> list[object]:
+    return [recv("go", timeout=0), recv("go", timeout=0)]
+
+
+LAST_LOOK = 2
+"""A receive looks before it waits, and when its time is up."""
+
+
+def test_a_message_that_comes_just_after_the_time_was_up_is_the_next_receives(
+    app: Holdfast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, looks = app.store.mailbox, itertools.count(1)
+
+    def loses_the_race(workflow_id: str, topic: str, limit: int) -> Sequence[MailboxMessage]:
+        found = look(workflow_id, topic, limit)
+        if next(looks) == LAST_LOOK:
+            send(workflow_id, "late", topic="go")
+        return found
+
+    monkeypatch.setattr(app.store, "mailbox", loses_the_race)
+    handle = options(id="one").start(receives_twice_without_waiting)
+    assert handle.result(timeout=20) == [None, "late"]
 
 
 def test_a_message_with_a_key_is_delivered_once(app: Holdfast) -> None:

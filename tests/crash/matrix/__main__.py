@@ -18,6 +18,7 @@ from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
+from tests.crash.matrix.agent_stories import AGENTS
 from tests.crash.matrix.more_stories import ALL
 from tests.crash.matrix.runner import OFTEN, Kill, Matrix, Stage
 from tests.crash.matrix.stories import Story
@@ -60,7 +61,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _asked(given: argparse.Namespace) -> list[Story]:
-    return [story for story in ALL if given.only in story.name]
+    return [story for story in (*ALL, *AGENTS) if given.only in story.name]
 
 
 def _all(given: argparse.Namespace, folder: Path, server: PostgresServer) -> tuple[list[Kill], Counter[str]]:

@@ -349,6 +349,24 @@ async def mx_aasks() -> str:
     return f"{decision.status} by {decision.decided_by}"
 
 
+@workflow
+def mx_cleans_up() -> str:
+    try:
+        return str(recv("word"))
+    finally:
+        act("cleaned")
+        book("cleaned")
+
+
+@workflow
+async def mx_acleans_up() -> str:
+    try:
+        return str(await arecv("word"))
+    finally:
+        await aact("cleaned")
+        await abook("cleaned")
+
+
 def at(minute: int) -> datetime:
     """Return a moment long past, in whose neighbourhood a schedule is backfilled."""
     return datetime.fromisoformat("2026-01-05T12:00:00+00:00").replace(minute=minute)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from holdfast import (
     workflow,
 )
 from holdfast.errors import HoldfastError, StepOutcomeUnknown, WorkflowNotFound
-from tests.crash.matrix.corpus import Refused, act, book, book_elsewhere
+from tests.crash.matrix.corpus import Refused, act, book, book_elsewhere, mx_acleans_up, mx_cleans_up
 from tests.crash.matrix.stories import LIMITED, STORIES, Story, outcome, run
 from tests.helpers import eventually
 
@@ -152,6 +153,18 @@ def is_started_by_name(app: Holdfast) -> object:
         return client.options(id="main").start("mx_by_name", "x").result(timeout=60)
 
 
+def cleans_up(function: Callable[[], Any]) -> Callable[[Holdfast], object]:
+    """Be told once the workflow has left memory, through its `finally`."""
+
+    def tell(app: Holdfast) -> object:
+        handle = options(id="main").start(function)
+        eventually(lambda: app.get_workflow("main").status.value != "running", timeout=30)
+        send("main", "now", topic="word", key="word")
+        return handle.result(timeout=60)
+
+    return tell
+
+
 def is_closed_and_launched(app: Holdfast) -> object:
     options(id="main").start(mx_hears_a_word)
     eventually(lambda: app.get_journal("main"), timeout=30)
@@ -170,6 +183,8 @@ MORE: tuple[Story, ...] = (
     Story(name="an undoing that halts", tell=halts),
     Story(name="management", tell=is_managed),
     Story(name="a start by name", tell=is_started_by_name),
+    Story(name="a finally", tell=cleans_up(mx_cleans_up)),
+    Story(name="a finally, async", tell=cleans_up(mx_acleans_up)),
     Story(name="a close and a launch", tell=is_closed_and_launched),
 )
 ALL: tuple[Story, ...] = (*STORIES, *MORE)

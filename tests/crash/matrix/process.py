@@ -64,6 +64,8 @@ def tell(story: Story, place: Place, *, name: str, kill_at: Pass | None) -> None
     before = _journals(place.url)
     app = Holdfast(place.url, config=CONFIG, databases={"other": place.other_url}, queues=QUEUES)
     Approvals(app, delivery=Nowhere(), base_url="https://example.com/approvals")
+    if story.prepare is not None:
+        story.prepare(app)
     with app:
         seen = story.tell(app)
         statuses = eventually(lambda: _all_ended(app.store), timeout=40)

@@ -31,6 +31,8 @@ class Story:
     """Gives all that is to be seen from outside, as JSON."""
     first_launch: bool = False
     """Begins without a schema."""
+    prepare: Callable[[Holdfast], None] | None = None
+    """Is called before each launch."""
 
 
 def run(workflow: Callable[..., Any], *args: Any) -> Callable[[Holdfast], Any]:
