@@ -12,6 +12,7 @@ import fcntl
 import os
 import sqlite3
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from holdfast.errors import StoreUnavailable
@@ -21,6 +22,8 @@ FIRST_BROKEN, FIRST_MENDED = (3, 7, 0), (3, 51, 3)
 BACKPORTS = (((3, 44, 6), (3, 45, 0)), ((3, 50, 7), (3, 51, 0)))
 _PAUSE = 0.002
 _HEADER, _FRAME_HEADER = 32, 24
+_ROOM = bytes(1 << 19)
+"""What the log grows by: about fifty commits' worth."""
 
 
 def has_reset_bug(version: tuple[int, ...]) -> bool:
@@ -84,7 +87,7 @@ class LockFile:
 
 
 class WalGauge:
-    """Tells when the log has grown long enough to be copied back.
+    """Tells when the log has grown long enough to be copied back, and makes room for its next frames.
 
     The file itself does not shrink when the log starts anew: it is overwritten from the beginning. So the length is
     taken from the marks in it (sqlite.org/fileformat2.html#walformat): a frame of the log has the header's salts.
@@ -95,7 +98,36 @@ class WalGauge:
         self._pages = pages
         self._limit = pages
         self._salts = b""
+        self._end = -1
+        """The file's size when it was last looked at."""
         self._descriptor: int | None = None
+
+    def make_room(self) -> None:
+        """Extend the file where the log has reached its end. Whoever calls has the right to write to the database.
+
+        A commit that makes the file longer has to wait for the file system's own journal as well, which doubles it.
+        """
+        descriptor = self._open()
+        if descriptor is None:
+            return
+        # Not by fstat: a file whose times were asked for gets new ones with its next write, which costs as much again.
+        end = os.lseek(descriptor, 0, os.SEEK_END)
+        if end == self._end:
+            return
+        self._end = end
+        if self._reaches(descriptor, end):
+            # On a full disk it is SQLite that says so, if it comes to that.
+            with suppress(OSError):
+                self._end += os.pwrite(descriptor, _ROOM, end)
+
+    def _reaches(self, descriptor: int, end: int) -> bool:
+        """Tell whether the log goes up to `end`: behind it may be another process's room, or what is left of another."""
+        header = os.pread(descriptor, _HEADER, 0)
+        size = _FRAME_HEADER + int.from_bytes(header[8:12], "big")
+        if end < _HEADER + size:
+            return True
+        last_frame = _HEADER + ((end - _HEADER) // size - 1) * size
+        return os.pread(descriptor, 8, last_frame + 8) == header[16:24]
 
     def is_long(self) -> bool:
         """Tell whether the log has grown by so many pages since `copied`, or since it began."""
@@ -124,7 +156,7 @@ class WalGauge:
     def _open(self) -> int | None:
         if self._descriptor is None:
             try:
-                self._descriptor = os.open(self._path, os.O_RDONLY)
+                self._descriptor = os.open(self._path, os.O_RDWR)
             except FileNotFoundError:
                 return None
         return self._descriptor

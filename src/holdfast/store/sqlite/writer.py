@@ -99,6 +99,8 @@ class Writer:
                 self._guard.share(deadline)
             with driver_errors():
                 begin_immediate(connection, deadline)
+            if self._gauge is not None:
+                self._gauge.make_room()
         except BaseException:
             self._end_turn()
             raise
