@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from holdfast.core.data import dataclass
 from holdfast.core.queues import Queue
 
 Candidate = tuple[str, str]

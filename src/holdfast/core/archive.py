@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from typing import Any, TypeVar
 
+from holdfast.core.data import dataclass
 from holdfast.core.management import Lineage
 from holdfast.core.model import Checkpoint, Kind, Status, WorkflowRecord
 from holdfast.errors import UsageError

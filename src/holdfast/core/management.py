@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from holdfast.core.data import dataclass
 from holdfast.core.identity import check_text
 from holdfast.core.model import Approval, AttributeValue, Checkpoint, Status, WorkflowRecord
 from holdfast.errors import UsageError

@@ -7,9 +7,11 @@ nothing here encodes or decodes. Times are seconds since the epoch by the databa
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import Self
+
+from holdfast.core.data import dataclass
 
 AttributeValue = str | int | float | bool
 """What an attribute of a workflow may be."""

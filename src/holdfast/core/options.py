@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypedDict, get_args
 
+from holdfast.core.data import strict_dataclass
 from holdfast.core.identity import check_text
 from holdfast.core.retry import RetryPolicy
 from holdfast.errors import ConfigurationError
@@ -49,7 +50,7 @@ def point_in_time(when: datetime | float) -> float:
     return value
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@strict_dataclass(frozen=True, kw_only=True, slots=True)
 class StepOptions:
     """How a step is named, retried and limited."""
 
@@ -78,7 +79,7 @@ class StepOptions:
         _check_undo(self.undo, irreversible=self.irreversible)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@strict_dataclass(frozen=True, kw_only=True, slots=True)
 class TransactionOptions:
     """How a transaction is named and run."""
 
@@ -103,7 +104,7 @@ def _check_undo(undo: object, *, irreversible: bool) -> None:
         raise ConfigurationError("what is irreversible=True can't have an undo= function")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@strict_dataclass(frozen=True, kw_only=True, slots=True)
 class WorkflowOptions:
     """How a workflow is named and run."""
 
@@ -144,7 +145,7 @@ class StartFields(TypedDict, total=False):
     debounce_max: Duration | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@strict_dataclass(frozen=True, kw_only=True, slots=True)
 class StartOptions:
     """How one workflow is started."""
 
@@ -207,7 +208,7 @@ class StartOptions:
             raise ConfigurationError(f"{given[0]}= belongs to a workflow that is started with queue=")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@strict_dataclass(frozen=True, kw_only=True, slots=True)
 class Retention:
     """For how long workflows that have ended are kept; what is left None is kept for ever.
 
@@ -236,7 +237,7 @@ class Retention:
             raise ConfigurationError("a retention's interval and batch must be more than nothing")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@strict_dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
     """How a Holdfast application runs. Durations in seconds."""
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from datetime import timedelta
 
+from holdfast.core.data import strict_dataclass
 from holdfast.core.identity import check_text
 from holdfast.errors import ConfigurationError
 
 
-@dataclass(frozen=True, slots=True)
+@strict_dataclass(frozen=True, slots=True)
 class Rate:
     """At most `limit` starts in any window of `period` seconds."""
 
@@ -29,7 +30,7 @@ class Rate:
         return float(self.period)  # type: ignore[arg-type]  # made a number above
 
 
-@dataclass(frozen=True, slots=True)
+@strict_dataclass(frozen=True, slots=True)
 class Queue:
     """A named line in which workflows wait until its limits let them start. A limit left None does not limit.
 
@@ -68,7 +69,7 @@ class Queue:
         return any(limit is not None for limit in limits)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@strict_dataclass(frozen=True, kw_only=True, slots=True)
 class QueueState:
     """A queue as it stands in the database."""
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from holdfast.core.data import dataclass
 from holdfast.core.model import Checkpoint, Kind
 
 _MARKS = frozenset({Kind.CANCEL, Kind.BRANCH, Kind.VERSION, Kind.PATCH, Kind.UNDO, Kind.SKIPPED})

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from holdfast.core.data import strict_dataclass
 from holdfast.errors import ConfigurationError
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@strict_dataclass(frozen=True, kw_only=True, slots=True)
 class RetryPolicy:
     """Exponential backoff with jitter and limits. Durations in seconds."""
 

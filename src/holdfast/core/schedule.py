@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import blake2b
 
 from holdfast.core.cron import check_expression, next_time, zone_of
+from holdfast.core.data import dataclass
 from holdfast.core.identity import MAX_ID_LENGTH, check_name
 from holdfast.errors import ConfigurationError
 

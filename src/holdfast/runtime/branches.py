@@ -7,9 +7,9 @@ import contextvars
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from holdfast.core.data import dataclass
 from holdfast.core.identity import check_name
 from holdfast.core.model import WaitOn
 from holdfast.errors import WorkflowCancelled

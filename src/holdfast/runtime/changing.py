@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from holdfast.core.data import dataclass
 from holdfast.core.identity import check_text
 from holdfast.core.management import OPEN, SET_ASIDE, Changed
 from holdfast.core.model import Status, WorkflowFilter, WorkflowRecord

@@ -6,9 +6,9 @@ import asyncio
 import threading
 from collections import Counter
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from holdfast.core.data import dataclass
 from holdfast.errors import OutsideWorkflow, UsageError
 
 if TYPE_CHECKING:

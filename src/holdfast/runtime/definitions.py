@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 from holdfast.core.codec import CallSignature
+from holdfast.core.data import dataclass
 from holdfast.core.options import StepOptions, TransactionOptions, WorkflowOptions
 from holdfast.core.schedule import Overlap, Timing
 

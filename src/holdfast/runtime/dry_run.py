@@ -13,10 +13,11 @@ import math
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NoReturn, TypeVar, cast
 
 from holdfast.core.codec import Codec
+from holdfast.core.data import dataclass
 from holdfast.core.findings import Finding, Verdict
 from holdfast.core.model import Checkpoint, Claimed, Status, WorkflowRecord
 from holdfast.core.options import Config

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from contextvars import copy_context
-from dataclasses import dataclass
 from types import CoroutineType
 from typing import Any, TypeVar
 
+from holdfast.core.data import dataclass
 from holdfast.errors import StepTimeout, StoreUnavailable
 from holdfast.runtime.committer import Ticket
 from holdfast.runtime.context import current

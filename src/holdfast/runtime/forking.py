@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from holdfast.core import forking
 from holdfast.core.codec.digest import text_digest
 from holdfast.core.codec.refusal import qualified_name
+from holdfast.core.data import dataclass
 from holdfast.core.identity import check_text
 from holdfast.core.management import Changed, Lineage
 from holdfast.core.model import Checkpoint, Claimed, NewWorkflow, Status, WorkflowRecord

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from holdfast.core.data import dataclass
 from holdfast.core.model import MailboxMessage
 
 MOST_TAKEN = 100

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast.core.codec.digest import text_digest
+from holdfast.core.data import dataclass
 from holdfast.core.identity import check_text
 from holdfast.core.model import NewWorkflow
 from holdfast.core.options import StartOptions

@@ -15,10 +15,10 @@ import asyncio
 import json
 import logging
 import traceback
-from dataclasses import dataclass
 from typing import Any
 
 from holdfast import failpoints
+from holdfast.core.data import dataclass
 from holdfast.core.model import Outcome, Status
 from holdfast.core.replay import Mismatch
 from holdfast.errors import PayloadError, StoreUnavailable, WorkflowCancelled

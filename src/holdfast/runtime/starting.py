@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from holdfast.core.codec.digest import text_digest
+from holdfast.core.data import dataclass
 from holdfast.core.identity import check_text, child_id
 from holdfast.core.model import Fence, Kind, NewWorkflow, Outcome, Status, WaitOn
 from holdfast.core.options import StartOptions

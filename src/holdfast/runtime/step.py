@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from holdfast import failpoints
+from holdfast.core.data import dataclass
 from holdfast.core.model import Kind
 from holdfast.core.replay import Operation
 from holdfast.errors import PayloadError, StepOutcomeUnknown

@@ -7,8 +7,8 @@ for a workflow that its creator executes, else from the first claim, which the s
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
+from holdfast.core.data import dataclass
 from holdfast.core.options import StartOptions
 from holdfast.runtime.definitions import WorkflowDefinition
 

@@ -12,10 +12,10 @@ its error recorded.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from holdfast import failpoints
+from holdfast.core.data import dataclass
 from holdfast.core.model import Checkpoint, Kind
 from holdfast.core.replay import Operation
 from holdfast.errors import StoreUnavailable

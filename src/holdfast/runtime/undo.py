@@ -20,10 +20,11 @@ import functools
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from holdfast import failpoints
+from holdfast.core.data import dataclass
 from holdfast.core.identity import keyed_id
 from holdfast.core.model import Checkpoint, Kind, Status
 from holdfast.core.replay import UNDO_BRANCH, UNDO_ID, Operation

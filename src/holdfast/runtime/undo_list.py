@@ -5,10 +5,11 @@ Nothing of it is stored: a replay finds the same by asking for the same steps. T
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from holdfast.core.codec import Codec
+from holdfast.core.data import dataclass
 from holdfast.core.model import Checkpoint
 from holdfast.runtime.definitions import StepDefinition, TransactionDefinition, UndoDefinition
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from holdfast.core.data import dataclass
 from holdfast.core.management import DELETABLE
 from holdfast.core.model import Status
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from holdfast.core.archive import Contents
+from holdfast.core.data import dataclass
 from holdfast.core.model import WorkflowRecord
 
 

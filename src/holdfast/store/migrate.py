@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 
+from holdfast.core.data import dataclass
 from holdfast.errors import ConfigurationError, SchemaTooNew
 from holdfast.store.queries import sql_files
 

@@ -5,9 +5,9 @@ Plain frozen data, made by a store's `overview`, `waits`, `workers` and `inspect
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from holdfast.core.data import dataclass
 from holdfast.core.model import Status, WorkerRecord
 
 

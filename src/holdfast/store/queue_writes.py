@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from holdfast.core.data import dataclass
 from holdfast.core.model import NewWorkflow
 from holdfast.core.queues import Queue
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from holdfast.core.data import dataclass
 from holdfast.core.model import NewWorkflow
 from holdfast.core.schedule import ScheduleRecord
 

@@ -5,9 +5,10 @@ What a store owes for each is said here; how it is handed in and read back, in `
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from holdfast.core.data import dataclass
 from holdfast.core.model import (
     Approval,
     AuditEntry,

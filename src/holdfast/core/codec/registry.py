@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from holdfast.core.codec.form import TypedForm
 from holdfast.core.codec.refusal import qualified_name
+from holdfast.core.data import dataclass
 from holdfast.errors import AlreadyRegistered
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any
@@ -15,6 +14,7 @@ from zoneinfo import ZoneInfo
 from holdfast.core.codec.form import Form, TypedForm
 from holdfast.core.codec.jsontext import Json
 from holdfast.core.codec.refusal import Refusal, qualified_name
+from holdfast.core.data import dataclass
 
 # `2024-10-27T02:30:00+01:00[Europe/Berlin][_fold=1]`: RFC 9557, and our own suffix for the later of two same hours.
 _TIME = re.compile(r"(?P<iso>[^\[]+)(?:\[(?P<zone>[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+)*)])?(?P<fold>\[_fold=1])?")

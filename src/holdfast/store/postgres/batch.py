@@ -6,9 +6,10 @@ The database is authoritative: fences and creations noted here were read by this
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from holdfast.core.data import dataclass
 from holdfast.core.model import NewWorkflow, Status, WorkflowRecord
 from holdfast.store import rows
 from holdfast.store.postgres.bulk import Part, first_epoch

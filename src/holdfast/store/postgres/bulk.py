@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from holdfast.core.data import dataclass
 from holdfast.core.model import NewWorkflow, Status
 from holdfast.store.postgres.pipeline import Rows
 from holdfast.store.postgres.sql import Columns, columns, number_array, text_array

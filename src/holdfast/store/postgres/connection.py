@@ -10,11 +10,11 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from holdfast.core.data import dataclass
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.store.postgres.faults import driver_errors, is_server_lost, raise_mapped, tidy
 

@@ -10,7 +10,6 @@ import re
 import select
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -19,6 +18,8 @@ from psycopg.adapt import Transformer
 from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
+
+from holdfast.core.data import dataclass
 
 _PARAMETER = re.compile(rb"%(?:\((\w+)\)s|(%))")
 _READ_EVENTS = select.POLLIN | select.POLLPRI

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from holdfast.core.data import dataclass
 from holdfast.core.model import Checkpoint, Fence, NewWorkflow, Status, WorkflowRecord
 from holdfast.store import rows
 from holdfast.store.writes import Created, Finish

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from dataclasses import dataclass
 from pathlib import Path
 
+from holdfast.core.data import dataclass
 from holdfast.errors import ConfigurationError, StoreUnavailable
 
 OLDEST_SQLITE = (3, 37, 0)

@@ -121,7 +121,7 @@ class WalGauge:
                 self._end += os.pwrite(descriptor, _ROOM, end)
 
     def _reaches(self, descriptor: int, end: int) -> bool:
-        """Tell whether the log goes up to `end`: behind it may be another process's room, or what is left of another."""
+        """Tell whether the log goes up to `end`: behind it may be another process's room, or an older log."""
         header = os.pread(descriptor, _HEADER, 0)
         size = _FRAME_HEADER + int.from_bytes(header[8:12], "big")
         if end < _HEADER + size:
