@@ -11,19 +11,24 @@ lost is not done twice. For the same reason a batch whose writer was interrupted
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import queue
 import threading
-from collections import defaultdict, deque
-from collections.abc import Callable, Generator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from holdfast import failpoints
 from holdfast.errors import StoreUnavailable
 from holdfast.runtime.signals import resolve_soon
 from holdfast.store.base import Store
 from holdfast.store.writes import Committed, Receipt, Unit
+
+if TYPE_CHECKING:
+    _Waiting = threading.Lock | tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]
+    """A thread's lock, to be released, or a coroutine's future, to be resolved on its loop."""
 
 log = logging.getLogger("holdfast.committer")
 
@@ -35,7 +40,7 @@ WARN_EVERY = 20
 class Ticket:
     """The promise that a unit will be written. Any number of threads and coroutines may wait for it."""
 
-    __slots__ = ("_committer", "_error", "_futures", "_heirs", "_lock", "_receipt", "done", "unit")
+    __slots__ = ("_committer", "_error", "_heirs", "_receipt", "_waiting", "done", "unit")
 
     def __init__(self, unit: Unit, committer: Committer) -> None:
         self.unit = unit
@@ -43,17 +48,21 @@ class Ticket:
         self.done = False
         self._receipt: Receipt | None = None
         self._error: BaseException | None = None
-        self._lock = threading.Lock()
-        self._lock.acquire()
-        self._futures: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        # Most have one who waits or none, so each waits with what it makes itself. The committer sets `done` before it
+        # reads this: whoever comes too late for it sees that the ticket is done.
+        self._waiting: list[_Waiting] = []
         self._heirs: list[Callable[[], object]] | None = None
 
     def wait(self) -> Receipt:
         """Wait in a thread until the unit is durable or refused. Raises what the store raised for good."""
         if not self.done:
             self._committer.help(self)
-            with self._lock:
-                pass
+            if not self.done:
+                lock = threading.Lock()
+                lock.acquire()
+                self._waiting.append(lock)
+                if not self.done:
+                    lock.acquire()
         return self._result()
 
     def __await__(self) -> Generator[Any, None, Receipt]:
@@ -61,8 +70,7 @@ class Ticket:
         if not self.done:
             loop = asyncio.get_running_loop()
             future: asyncio.Future[None] = loop.create_future()
-            self._futures.append((loop, future))
-            # The committer sets `done` before it reads `_futures`: one of the two sees the other.
+            self._waiting.append((loop, future))
             if not self.done:
                 yield from future
         return self._result()
@@ -91,16 +99,13 @@ class Ticket:
             raise RuntimeError("a ticket was resolved without a receipt")
         return self._receipt
 
-    def resolve(
-        self, receipt: Receipt | None, error: BaseException | None = None
-    ) -> list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]]:
-        """Set the outcome, let waiting threads go, and return the coroutines' futures to be woken per loop."""
+    def resolve(self, receipt: Receipt | None, error: BaseException | None) -> Sequence[_Waiting]:
+        """Set the outcome, once, and return who is to be woken."""
         if self.done:
-            return []
+            return ()
         self._receipt, self._error = receipt, error
         self.done = True
-        self._lock.release()
-        return self._futures
+        return self._waiting
 
 
 class CommitObserver(Protocol):
@@ -214,7 +219,7 @@ class Committer:
         try:
             committed = self._commit_when_possible(units)
         except StoreUnavailable as error:
-            self._resolve([(ticket, None, error) for ticket in batch])
+            self._refuse(batch, error)
         except Exception as error:  # noqa: BLE001 - whatever it is belongs to the one who handed the unit in
             self._write_singly(batch, error)
         else:
@@ -222,13 +227,13 @@ class Committer:
             if self.observer is not None:
                 self.observer.committed(units)
             self._on_commit(committed)
-            self._resolve([(ticket, receipt, None) for ticket, receipt in zip(batch, committed.receipts, strict=True)])
+            self._resolve(batch, committed.receipts, None)
 
     def _write_singly(self, batch: Sequence[Ticket], error: Exception) -> None:
         """Find the unit that the database refuses, so that the others of its batch are not lost."""
         if len(batch) == 1:
             log.error("the database refused a write: %s", error, extra={"action": "write_refused"})
-            self._resolve([(batch[0], None, error)])
+            self._refuse(batch, error)
             return
         for ticket in batch:
             self._write([ticket])
@@ -258,12 +263,15 @@ class Committer:
                 self.waits_for_database = False
                 return committed
 
-    def _resolve(self, outcomes: Sequence[tuple[Ticket, Receipt | None, BaseException | None]]) -> None:
-        by_loop: defaultdict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = defaultdict(list)
+    def _resolve(self, batch: Sequence[Ticket], receipts: Iterable[Receipt | None], error: Exception | None) -> None:
+        by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
         heirs = []
-        for ticket, receipt, error in outcomes:
-            for loop, future in ticket.resolve(receipt, error):
-                by_loop[loop].append(future)
+        for ticket, receipt in zip(batch, receipts, strict=False):
+            for each in ticket.resolve(receipt, error):
+                if isinstance(each, tuple):
+                    by_loop.setdefault(each[0], []).append(each[1])
+                else:
+                    each.release()
             heir = ticket.heir()
             if heir is not None:
                 heirs.append(heir)
@@ -272,11 +280,14 @@ class Committer:
         if heirs:
             self.go_on(heirs)
 
+    def _refuse(self, batch: Sequence[Ticket], error: Exception) -> None:
+        self._resolve(batch, itertools.repeat(None), error)
+
     def _refuse_the_rest(self) -> None:
         with suppress(IndexError):
             while True:
                 ticket = self._queue.popleft()
-                self._resolve([(ticket, None, StoreUnavailable("this Holdfast application is closed"))])
+                self._refuse([ticket], StoreUnavailable("this Holdfast application is closed"))
 
 
 def _nothing() -> None:

@@ -133,7 +133,12 @@ def drive(flow: Flow[T]) -> T:
     try:
         effect = next(flow)
         while True:
-            effect = _step(flow, effect)
+            try:
+                value = effect.run()
+            except BaseException as error:  # noqa: BLE001 - the flow decides what to do about it
+                effect = flow.throw(error)
+            else:
+                effect = flow.send(value)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]  # StopIteration is untyped
     except StoreUnavailable:

@@ -20,13 +20,13 @@ from holdfast import failpoints
 from holdfast.core.identity import keyed_id, occurrence_id, patch_id
 from holdfast.core.model import Checkpoint, Fence, Kind
 from holdfast.core.replay import AUXILIARY, CANCEL_ID, UNDO_BRANCH, UNDO_ID, Journal, Mismatch, Operation
-from holdfast.errors import StoreUnavailable, WorkflowCancelled
+from holdfast.errors import PayloadError, StoreUnavailable, WorkflowCancelled
 from holdfast.runtime.context import Frame, current, runner_here
 from holdfast.runtime.control import CodeEnded, Diverged, Lost, Released, Unwind
 from holdfast.runtime.delivery import Delivery
 from holdfast.runtime.effects import Durable, Flow
 from holdfast.runtime.mailbox import Mailbox
-from holdfast.runtime.recorded import encoded, received_value, recorded_value, user_line
+from holdfast.runtime.recorded import received_value, recorded_value, refusal, user_line
 from holdfast.runtime.signals import Signal
 from holdfast.runtime.undo_list import UndoList
 from holdfast.runtime.unwinding import Unwinding
@@ -108,6 +108,9 @@ class Execution:
         here = runner_here()
         if frame.runner == here:
             return frame
+        return self._adopted(verb_name, digest, frame, here)
+
+    def _adopted(self, verb_name: str, digest: str, frame: Frame, here: object) -> Frame:
         with self._lock:
             branch = self._next(frame.branch, f"{verb_name}~{digest}")
             self._delivery.opened([branch])
@@ -145,7 +148,8 @@ class Execution:
 
         Raises what unwinds the workflow, and `WorkflowCancelled` where a cancellation is due.
         """
-        self.check_here()
+        if self.gone is not None:
+            raise self.gone
         self.unwinding.check(operation.branch)
         if self._delivery.is_heard and self._was_cancelled_at(operation):
             raise WorkflowCancelled(self.workflow_id)
@@ -157,7 +161,8 @@ class Execution:
         if recorded is None and operation.branch != UNDO_BRANCH:
             if self._code_ended or self.undo_begun is not None:
                 raise CodeEnded
-            self.check_cancel(operation)
+            if self._cancel_requested or self.deadline_at is not None:
+                self.check_cancel(operation)
         return recorded
 
     def check_still_asked(self, operation: Operation) -> None:
@@ -318,10 +323,9 @@ class Execution:
         started_at: float = 0.0,
     ) -> Checkpoint:
         """Make the checkpoint of an operation, with its place in the order of recording."""
-        with self._lock:
-            self._seq += 1
-            seq = self._seq
         now = self.engine.clock.now()
+        with self._lock:
+            self._seq = seq = self._seq + 1
         return Checkpoint(
             step_id=operation.step_id,
             branch=operation.branch,
@@ -341,8 +345,8 @@ class Execution:
         """Record an outcome, in one commit with `beside`. It rides along with the next write that has to wait."""
         checkpoint = self.checkpoint(operation, **outcome)
         self.ride(Record(checkpoint=checkpoint), *beside)
-        if operation.kind not in AUXILIARY:
-            self.progressed()
+        if self._suspect and operation.kind not in AUXILIARY:
+            self._progressed()
         return checkpoint
 
     def ride(self, *writes: Write) -> None:
@@ -358,7 +362,7 @@ class Execution:
         awaited = awaited and asyncio._get_running_loop() is None  # noqa: SLF001 - documented; the other one raises
         with self._lock:
             pending, self._pending = self._pending, []
-            if writes and any(isinstance(write, Create) for write in pending):
+            if writes and pending and isinstance(pending[0], Create):
                 # A unit that creates its workflow holds nothing but that workflow's own beginning.
                 self._hand_in(pending, awaited)
                 pending = []
@@ -479,11 +483,17 @@ class Execution:
 
     def encode(self, operation: Operation, value: object, hint: Any) -> str:
         """Encode a value for the journal. Raises `PayloadError` that names workflow and step."""
-        return encoded(self, operation, lambda: self.engine.codec.encode(value, hint))
+        try:
+            return self.engine.codec.encode(value, hint)
+        except PayloadError as error:
+            raise refusal(self, operation, error) from error
 
     def encode_parcel(self, operation: Operation, value: object) -> str:
         """Encode what is handed to others. Raises `PayloadError` that names workflow and step."""
-        return encoded(self, operation, lambda: self.engine.encode_parcel(value))
+        try:
+            return self.engine.encode_parcel(value)
+        except PayloadError as error:
+            raise refusal(self, operation, error) from error
 
     def value(self, recorded: Checkpoint, hint: Any) -> Any:
         """Return what was recorded, or raise it; leave if it can't be read. See `runtime.recorded`."""
@@ -496,5 +506,8 @@ class Execution:
     def progressed(self) -> None:
         """Note that an operation has got an outcome: whoever was suspected of killing its worker is cleared."""
         if self._suspect:
-            self._suspect = False
-            self.ride(Progressed())
+            self._progressed()
+
+    def _progressed(self) -> None:
+        self._suspect = False
+        self.ride(Progressed())

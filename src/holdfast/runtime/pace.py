@@ -22,6 +22,8 @@ class Pace:
     def __init__(self, backlog: Callable[[], int]) -> None:
         self._backlog = backlog
         self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, _Line] = WeakKeyDictionary()
+        self._some_wait = False
+        """Somebody may wait in one of the lines."""
 
     def turn(self) -> asyncio.Future[None] | None:
         """Return what to wait for before a workflow may begin; None: it may at once, or no event loop runs here."""
@@ -31,12 +33,20 @@ class Pace:
         line = self._lines.get(loop)
         if line is None:
             line = self._lines[loop] = _Line(loop, self._backlog)
-        return line.turn()
+        turn = line.turn()
+        if turn is not None:
+            self._some_wait = True
+        return turn
 
     def go_on(self) -> None:
-        """Let those begin for whom there is room now. Called from any thread."""
+        """Let those begin for whom there is room now. Called from any thread, after each commit."""
+        if not self._some_wait:
+            return
+        # Taken down before the look: who comes to wait meanwhile puts it up again.
+        self._some_wait = False
         for line in list(self._lines.values()):
-            line.go_on()
+            if line.go_on():
+                self._some_wait = True
 
 
 class _Line:
@@ -56,9 +66,12 @@ class _Line:
         self._waiting.append(future)
         return future
 
-    def go_on(self) -> None:
-        if self._waiting and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._give)
+    def go_on(self) -> bool:
+        """Give turns soon, and tell whether anybody waits."""
+        if not self._waiting or self._loop.is_closed():
+            return False
+        self._loop.call_soon_threadsafe(self._give)
+        return True
 
     def _room(self) -> int:
         return ROOM - self._backlog() - self._begun

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,17 +17,14 @@ if TYPE_CHECKING:
 _PACKAGE = str(Path(__file__).parent.parent)
 
 
-def encoded(execution: Execution, operation: Operation, encode: Callable[[], str]) -> str:
-    """Encode what is to be recorded. Raises `PayloadError` that names workflow and step."""
-    try:
-        return encode()
-    except PayloadError as error:
-        raise PayloadError(
-            f"workflow {execution.workflow_id!r}, {operation.kind} {operation.step_id!r}: its value can't be recorded "
-            f"so that it comes back equal: {error.reason}",
-            path=error.path,
-            type_name=error.type_name,
-        ) from error
+def refusal(execution: Execution, operation: Operation, error: PayloadError) -> PayloadError:
+    """Name workflow and step in what the codec says of a value that it can't encode."""
+    return PayloadError(
+        f"workflow {execution.workflow_id!r}, {operation.kind} {operation.step_id!r}: its value can't be recorded "
+        f"so that it comes back equal: {error.reason}",
+        path=error.path,
+        type_name=error.type_name,
+    )
 
 
 def recorded_value(execution: Execution, recorded: Checkpoint, hint: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import field
 from typing import Any
@@ -162,11 +163,13 @@ class _Call:
         )
         interruptible = self.execution.interruptible(runner)
         try:
-            with self.execution.hearing(self.operation):
-                failpoints.reached("step.before", info)
-                value = yield invoke
-                failpoints.reached("step.after", info)
-                return value
+            failpoints.reached("step.before", info)
+            value = yield invoke
+            failpoints.reached("step.after", info)
+            return value
+        except asyncio.CancelledError:
+            self.execution.check_cancel(self.operation)
+            raise
         finally:
             if interruptible:
                 self.execution.uninterruptible(runner)

@@ -98,7 +98,7 @@ def checkpoint_values(workflow_id: str, recorded: Checkpoint) -> tuple[Any, ...]
         recorded.step_id,
         recorded.branch,
         recorded.name,
-        recorded.kind.value,
+        recorded.kind._value_,
         recorded.seq,
         recorded.digest,
         recorded.output,

@@ -98,12 +98,11 @@ def test_after_a_broken_connection_the_next_commit_uses_a_new_one(store: SqliteS
     broken_error = sqlite3.OperationalError("disk I/O error")
     broken_error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
 
-    def fail() -> None:
-        with store._writer.transaction():
-            raise broken_error
+    def fail(_connection: sqlite3.Connection) -> None:
+        raise broken_error
 
     with pytest.raises(StoreUnavailable, match="disk I/O error"):
-        fail()
+        store._writer.write(fail)
     assert store.commit(create("one")).receipts[0].accepted
     assert store._writer.connection is not broken
     with pytest.raises(sqlite3.ProgrammingError):

@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from holdfast.core.codec.jsontext import encoding
 from holdfast.core.data import dataclass
 from holdfast.core.model import Checkpoint, Fence, NewWorkflow, Status, WorkflowRecord
 from holdfast.store import rows
@@ -214,6 +215,9 @@ class Ledger:
         self._connection.executemany(self._queries[query], values)
 
 
+_encode = encoding(json.JSONEncoder())
+
+
 def as_json(values: Iterable[str]) -> str:
     """Write a list of ids or names as a statement's one value."""
-    return json.dumps(list(values))
+    return _encode(list(values))

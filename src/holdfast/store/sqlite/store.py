@@ -38,6 +38,7 @@ from holdfast.store.writes import Claim, Committed, Heartbeat, Unit
 PATIENCE = 5.0
 """Seconds to wait for others before `StoreUnavailable` tells the engine to warn and to try again."""
 READERS, TRANSACTIONS = 8, 4
+_ROUTINE = frozenset({Claim, Heartbeat})
 ISOLATION_LEVELS = frozenset({"read committed", "repeatable read", "serializable"})
 
 
@@ -154,9 +155,11 @@ class SqliteStore(QueueReads, ManagementReads, ScheduleReads, OverviewReads):
     def commit(self, units: Sequence[Unit]) -> Committed:
         """Write a batch; see the protocol."""
         self._require_open()
-        with self._writer.transaction(is_news=not _is_routine(units)) as connection:
-            ledger = Ledger(connection, self._queries, self._clock())
-            receipts = write_units(ledger, units)
+        return self._writer.write(lambda connection: self._written(connection, units), is_news=not _is_routine(units))
+
+    def _written(self, connection: Connection, units: Sequence[Unit]) -> Committed:
+        ledger = Ledger(connection, self._queries, self._clock())
+        receipts = write_units(ledger, units)
         return Committed(receipts=receipts, news=frozenset(ledger.news), ready=ledger.ready)
 
     def _texts(self, texts: Iterable[str]) -> Any:
@@ -226,4 +229,8 @@ class SqliteStore(QueueReads, ManagementReads, ScheduleReads, OverviewReads):
 
 def _is_routine(units: Sequence[Unit]) -> bool:
     """Tell whether a batch is nothing to wake other processes for: they would claim, too, and so wake one another."""
-    return all(isinstance(write, Claim | Heartbeat) for unit in units for write in unit.writes)
+    for unit in units:
+        for write in unit.writes:
+            if type(write) not in _ROUTINE:
+                return False
+    return True

@@ -11,19 +11,21 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
 
 from holdfast import failpoints
 from holdfast.errors import StoreUnavailable
 from holdfast.store.queries import load_queries
 from holdfast.store.sqlite.connection import Connection
-from holdfast.store.sqlite.faults import breaks_connection, driver_errors, is_locked
+from holdfast.store.sqlite.faults import breaks_connection, is_locked, raise_mapped
 from holdfast.store.sqlite.location import Location
 from holdfast.store.sqlite.turns import FairLock
 from holdfast.store.sqlite.wal import LockFile, WalGauge, has_reset_bug
 
 log = logging.getLogger("holdfast.store.sqlite")
+T = TypeVar("T")
 
 CHECKPOINT_PAGES = 2000
 """8 MiB of log: a checkpoint costs about as much as a hundred commits, so it should be rare."""
@@ -67,24 +69,24 @@ class Writer:
             self._connection = self._connect()
         return self._connection
 
-    @contextmanager
-    def transaction(self, *, is_news: bool = True) -> Iterator[Connection]:
-        """Open a transaction on the committer's connection and commit it. Raises `StoreUnavailable`.
+    def write(self, work: Callable[[Connection], T], *, is_news: bool = True) -> T:
+        """Do `work` in a transaction on the committer's connection and commit it. Raises `StoreUnavailable`.
 
         One that changes nothing is no news.
         """
-        with driver_errors():
-            connection = self.connection
-            self.begin(connection)
-            try:
-                before = connection.total_changes
-                yield connection
-                self.commit(connection, is_news=is_news and connection.total_changes != before)
-            except BaseException as error:
-                self.rollback(connection)
-                if breaks_connection(error):
-                    self._discard()
-                raise
+        connection = self.connection
+        self.begin(connection)
+        try:
+            before = connection.total_changes
+            done = work(connection)
+            self.commit(connection, is_news=is_news and connection.total_changes != before)
+        except BaseException as error:
+            self.rollback(connection)
+            if breaks_connection(error):
+                self._discard()
+            raise_mapped(error)
+            raise
+        return done
 
     def begin(self, connection: Connection) -> None:
         """Wait for this process's turn, then for other processes; `StoreUnavailable` after `patience` seconds."""
@@ -97,12 +99,12 @@ class Writer:
             self._refuse_another_file()
             if self._guard is not None:
                 self._guard.share(deadline)
-            with driver_errors():
-                begin_immediate(connection, deadline)
+            begin_immediate(connection, deadline)
             if self._gauge is not None:
                 self._gauge.make_room()
-        except BaseException:
+        except BaseException as error:
             self._end_turn()
+            raise_mapped(error)
             raise
 
     def commit(self, connection: Connection, *, is_news: bool = True) -> None:
