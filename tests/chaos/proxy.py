@@ -6,10 +6,10 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from urllib.parse import urlsplit, urlunsplit
 
-_COMMITTED = b"COMMIT\0"
-"""The server's word that a COMMIT went through."""
+from tests.commit_replies import CommitReplies
 
 
 class ChaosProxy:
@@ -79,8 +79,9 @@ class ChaosProxy:
                     continue
                 with self._lock:
                     self._sockets |= {client, server}
-                self._run(self._pump, client, server, self._pass_on)
-                self._run(self._pump, server, client, self._may_reply)
+                replies = CommitReplies()
+                self._run(self._pump, client, server, partial(self._pass_on, replies))
+                self._run(self._pump, server, client, partial(self._may_reply, replies))
 
     def _pump(self, source: socket.socket, target: socket.socket, allowed: Callable[[bytes], bool]) -> None:
         with suppress(OSError):
@@ -95,11 +96,12 @@ class ChaosProxy:
         _close(target)
 
     @staticmethod
-    def _pass_on(_data: bytes) -> bool:
+    def _pass_on(replies: CommitReplies, data: bytes) -> bool:
+        replies.asked(data)
         return True
 
-    def _may_reply(self, data: bytes) -> bool:
-        if _COMMITTED not in data:
+    def _may_reply(self, replies: CommitReplies, data: bytes) -> bool:
+        if not replies.has_one(data):
             return True
         with self._lock:
             self._commits += 1

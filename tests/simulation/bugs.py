@@ -382,7 +382,7 @@ BUGS = (
     _bug(
         "finally-runs-when-suspended",
         "a step in a finally runs each time that its workflow leaves memory",
-        ("runtime/execution.py", "        self.check_here()\n        self.unwinding.check(operation.branch)\n", "        self.check_here()\n"),
+        ("runtime/execution.py", "            raise self.gone\n        self.unwinding.check(operation.branch)\n", "            raise self.gone\n"),
     ),
     _bug(
         "closing-is-an-outcome",

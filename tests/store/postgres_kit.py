@@ -10,10 +10,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
+from tests.commit_replies import CommitReplies
 from tests.helpers import eventually
 
-_COMMITTED = b"COMMIT\0"
-"""The server's word that a COMMIT went through."""
 _BACKEND_KEY = b"K\0\0\0\x0c"
 
 
@@ -61,13 +60,22 @@ class Proxy:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(self._server)
                 self._sockets += [client, server]
-                self._run(self._pump, client, server, False)
-                self._run(self._pump, server, client, True)
+                replies = CommitReplies()
+                self._run(self._pump, client, server, replies, False)
+                self._run(self._pump, server, client, replies, True)
 
-    def _pump(self, source: socket.socket, target: socket.socket, from_server: bool) -> None:  # noqa: FBT001
+    def _pump(
+        self,
+        source: socket.socket,
+        target: socket.socket,
+        replies: CommitReplies,
+        from_server: bool,  # noqa: FBT001
+    ) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
-                if from_server and _COMMITTED in data and self._armed.is_set():
+                if not from_server:
+                    replies.asked(data)
+                elif replies.has_one(data) and self._armed.is_set():
                     self._armed.clear()
                     self.lost += 1
                     break

@@ -26,6 +26,7 @@ from holdfast.runtime.control import CodeEnded, Diverged, Lost, Released, Unwind
 from holdfast.runtime.delivery import Delivery
 from holdfast.runtime.effects import Durable, Flow
 from holdfast.runtime.mailbox import Mailbox
+from holdfast.runtime.patches import Patches
 from holdfast.runtime.recorded import received_value, recorded_value, refusal, user_line
 from holdfast.runtime.signals import Signal
 from holdfast.runtime.undo_list import UndoList
@@ -81,7 +82,7 @@ class Execution:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._cancel_requested = cancel_requested
         self._delivery = Delivery(journal)
-        self._patches: dict[str, bool] = {}
+        self._patches = Patches(journal)
         self.mailbox = Mailbox()
         self.unwinding = Unwinding()
         self.undo = UndoList()
@@ -201,35 +202,16 @@ class Execution:
             self.signal.set()
         return self.gone
 
-    # Patches
-
     def patched(self, branch: str, name: str) -> bool:
         """Decide, once for each branch, whether a patch applies; see `runtime.versions.patched`."""
         self.check_here()
         self.unwinding.check(branch)
-        step_id = patch_id(branch, name)
         with self._lock:
-            known = self._patch_decision(step_id)
-            if known is not None:
-                return known
-            decided = self._patches[step_id] = self._decide_patch(branch, name)
-        place = Operation(step_id=step_id, branch=branch, name=name, kind=Kind.PATCH)
-        self.record(place, output=json.dumps(decided))
+            decided, is_known = self._patches.decide(branch, name)
+        if not is_known:
+            place = Operation(step_id=patch_id(branch, name), branch=branch, name=name, kind=Kind.PATCH)
+            self.record(place, output=json.dumps(decided))
         return decided
-
-    def _patch_decision(self, step_id: str) -> bool | None:
-        recorded = self.journal.find(step_id)
-        return self._patches.get(step_id) if recorded is None else recorded.output == "true"
-
-    def _decide_patch(self, branch: str, name: str) -> bool:
-        if self.journal.has_later(branch):
-            return False
-        while branch:
-            branch = branch.rpartition("/")[0]
-            decided = self._patch_decision(patch_id(branch, name))
-            if decided is not None:
-                return decided
-        return True
 
     # Cancellation
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from holdfast.core.model import Fence, Kind, NewWorkflow, Status
+from holdfast.core.model import Checkpoint, Fence, Kind, NewWorkflow, Status
 from holdfast.store.management_writes import Delete, SetAttributes
 from holdfast.store.postgres import bulk
 from holdfast.store.postgres.batch import Batch, Held, Read, nothing
@@ -221,6 +221,31 @@ class Commit:
 
     def _other_writes(self) -> Iterator[Write]:
         return (write for part in self._plan.parts if not part.is_plain for write in part.unit.writes)
+
+
+def record_alone(batch: Batch, fence: Fence, checkpoint: Checkpoint) -> Receipt | None:
+    """Commit one checkpoint by itself; None, with nothing written, if its fence does not hold."""
+    with batch.pipeline.open():
+        held = batch.run(
+            "record_alone",
+            workflow_id=fence.workflow_id,
+            epoch=fence.epoch,
+            step_id=checkpoint.step_id,
+            branch=checkpoint.branch,
+            name=checkpoint.name,
+            kind=checkpoint.kind._value_,
+            seq=checkpoint.seq,
+            digest=checkpoint.digest,
+            output=checkpoint.output,
+            error=checkpoint.error,
+            attempts=checkpoint.attempts,
+            attempt_errors=checkpoint.attempt_errors,
+            started_at=checkpoint.started_at,
+            finished_at=checkpoint.finished_at,
+        ).fetchall()
+    if not held:
+        return None
+    return Receipt(accepted=True, results=(None,), cancel_requested=held[0][0] is not None)
 
 
 def _written_to(write: Write) -> Iterable[str]:

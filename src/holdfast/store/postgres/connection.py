@@ -49,6 +49,8 @@ WRITE_SETTINGS: Mapping[str, str] = {
     "enable_bitmapscan": "off",
     "jit": "off",
     "plan_cache_mode": "force_generic_plan",
+    # For a commit that is one statement, without a BEGIN that could say so.
+    "default_transaction_isolation": "read committed",
 }
 USER_SETTINGS: Mapping[str, str] = {"idle_in_transaction_session_timeout": "0"}
 """User code may think for as long as it likes inside its transaction; all else stays as its database has it."""

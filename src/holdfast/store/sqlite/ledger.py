@@ -16,7 +16,7 @@ from holdfast.core.codec.jsontext import encoding
 from holdfast.core.data import dataclass
 from holdfast.core.model import Checkpoint, Fence, NewWorkflow, Status, WorkflowRecord
 from holdfast.store import rows
-from holdfast.store.writes import Created, Finish
+from holdfast.store.writes import Created, Finish, Receipt
 
 RUNNING, ENQUEUED, SUSPENDED = Status.RUNNING.value, Status.ENQUEUED.value, Status.SUSPENDED.value
 _STATUS, _OWNER = 2, 3
@@ -213,6 +213,18 @@ class Ledger:
 
     def _write(self, query: str, values: Iterable[Any]) -> None:
         self._connection.executemany(self._queries[query], values)
+
+
+def record_alone(
+    connection: sqlite3.Connection, queries: Mapping[str, str], fence: Fence, checkpoint: Checkpoint
+) -> Receipt | None:
+    """Append a checkpoint that is all that a commit writes; None, with nothing written, if its fence does not hold."""
+    found = connection.execute(queries["held_workflow"], (fence.workflow_id, fence.epoch)).fetchone()
+    if found is None:
+        return None
+    values = (*rows.checkpoint_values(fence.workflow_id, checkpoint), fence.workflow_id, fence.epoch)
+    connection.execute(queries["insert_checkpoints"], values)
+    return Receipt(accepted=True, results=(None,), cancel_requested=found[0] is not None)
 
 
 _encode = encoding(json.JSONEncoder())

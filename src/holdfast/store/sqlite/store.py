@@ -24,7 +24,7 @@ from holdfast.store.sqlite.batch import write_units
 from holdfast.store.sqlite.connection import Connection, connect
 from holdfast.store.sqlite.faults import driver_errors
 from holdfast.store.sqlite.inspection import back_up, inspect
-from holdfast.store.sqlite.ledger import Ledger, as_json
+from holdfast.store.sqlite.ledger import Ledger, as_json, record_alone
 from holdfast.store.sqlite.listener import SilentListener, WalListener
 from holdfast.store.sqlite.location import Location
 from holdfast.store.sqlite.pool import Pool
@@ -33,7 +33,7 @@ from holdfast.store.sqlite.transaction import SqliteTransaction
 from holdfast.store.sqlite.wal import journal_safety
 from holdfast.store.sqlite.worker_lock import FileWorkerLock, MemoryWorkerLock
 from holdfast.store.sqlite.writer import Writer
-from holdfast.store.writes import Claim, Committed, Heartbeat, Unit
+from holdfast.store.writes import Claim, Committed, Heartbeat, Unit, lone_checkpoint
 
 PATIENCE = 5.0
 """Seconds to wait for others before `StoreUnavailable` tells the engine to warn and to try again."""
@@ -158,6 +158,9 @@ class SqliteStore(QueueReads, ManagementReads, ScheduleReads, OverviewReads):
         return self._writer.write(lambda connection: self._written(connection, units), is_news=not _is_routine(units))
 
     def _written(self, connection: Connection, units: Sequence[Unit]) -> Committed:
+        alone = lone_checkpoint(units)
+        if alone is not None and (receipt := record_alone(connection, self._queries, *alone)) is not None:
+            return Committed(receipts=[receipt])
         ledger = Ledger(connection, self._queries, self._clock())
         receipts = write_units(ledger, units)
         return Committed(receipts=receipts, news=frozenset(ledger.news), ready=ledger.ready)

@@ -25,6 +25,27 @@ LEFT JOIN {schema}.workflow_info AS i ON i.id = CASE WHEN r.request_id IS NOT NU
 WHERE r.request_id IS NULL OR i.request_id = r.request_id
 ON CONFLICT (workflow_id, step_id) DO NOTHING;
 
+-- name: record_alone
+-- What a commit of insert_checkpoints does for one checkpoint, in one statement that is its own transaction: no row means
+-- that the fence does not hold, and that nothing is written. `IN ('running', '')`: see suspend_workflow. SQLite has no
+-- round trips to save: held_workflow and insert_checkpoints.
+WITH held AS (
+    SELECT w.id, w.cancel_at FROM {schema}.workflows AS w
+    WHERE w.id = %(workflow_id)s AND w.epoch = %(epoch)s AND w.status IN ('running', '')
+    FOR NO KEY UPDATE
+), recorded AS (
+    INSERT INTO {schema}.journal (
+        workflow_id, step_id, branch, name, kind, seq, digest, output, error, attempts, attempt_errors, started_at,
+        finished_at
+    )
+    SELECT
+        held.id, %(step_id)s, %(branch)s, %(name)s, %(kind)s, %(seq)s::int, %(digest)s, %(output)s, %(error)s,
+        %(attempts)s::int, %(attempt_errors)s, %(started_at)s::float8, %(finished_at)s::float8
+    FROM held
+    ON CONFLICT (workflow_id, step_id) DO NOTHING
+)
+SELECT held.cancel_at FROM held;
+
 -- name: fence
 SELECT epoch = %(epoch)s AND status = 'running' FROM {schema}.workflows WHERE id = %(workflow_id)s;
 
