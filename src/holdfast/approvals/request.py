@@ -34,6 +34,7 @@ from holdfast.runtime.context import workflow_frame
 from holdfast.runtime.effects import Flow, drive, drive_async
 from holdfast.runtime.execution import Execution
 from holdfast.runtime.messages import receive
+from holdfast.runtime.recorded import encoded
 from holdfast.runtime.step import run_step
 from holdfast.store.writes import AskApproval, Audit, Record
 
@@ -135,7 +136,7 @@ def _ask(execution: Execution, question: _Question) -> Asked:
         )
     approval = _approval(execution, operation, question)
     asked = Asked(approval_id=approval.approval_id, expires_at=approval.expires_at, recipients=approval.recipients)
-    output = execution.encode(operation, asked, Asked)
+    output = encoded(execution, operation, asked, Asked)
     # Not waited for: the first delivery is a step, and steps wait until all that came before is durable.
     execution.submit(AskApproval(approval=approval), Record(checkpoint=execution.checkpoint(operation, output=output)))
     return asked
@@ -222,7 +223,7 @@ class _Wait:
             return float(execution.value(recorded, float))
         now = execution.engine.clock.now()
         until = min(now + pause, self._asked.expires_at)
-        checkpoint = execution.checkpoint(operation, output=execution.encode(operation, until, float))
+        checkpoint = execution.checkpoint(operation, output=encoded(execution, operation, until, float))
         lines = [
             AuditEntry(
                 approval_id=self._asked.approval_id,
@@ -257,7 +258,7 @@ class _Wait:
         if approval is None:
             raise PayloadError(f"the record of approval {self._asked.approval_id!r} is gone from the database")
         decision = Decision.of(approval)
-        execution.record(operation, output=execution.encode(operation, decision, Decision))
+        execution.record(operation, output=encoded(execution, operation, decision, Decision))
         return decision
 
 

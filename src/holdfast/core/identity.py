@@ -38,9 +38,9 @@ def check_name(what: str, name: str) -> str:
     return name
 
 
-def occurrence_id(branch: str, name: str, occurrence: int) -> str:
-    """Write the identity of the nth operation of that name in a branch; the root branch is the empty text."""
-    return f"{branch}/{name}#{occurrence}" if branch else f"{name}#{occurrence}"
+def series_id(branch: str, name: str) -> str:
+    """Name the operations of that name in a branch, which are counted; the root branch is the empty text."""
+    return f"{branch}/{name}" if branch else name
 
 
 def keyed_id(name: str, key: str) -> str:

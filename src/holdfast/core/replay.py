@@ -76,6 +76,8 @@ class Journal:
 
     def of_kind(self, kind: Kind) -> list[Checkpoint]:
         """Look up all checkpoints of an auxiliary kind."""
+        if not self._recorded:
+            return []
         return [checkpoint for checkpoint in self._recorded.values() if checkpoint.kind is kind]
 
     def take(self, operation: Operation) -> Checkpoint | None:

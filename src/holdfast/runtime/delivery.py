@@ -12,19 +12,24 @@ from collections.abc import Iterable
 from holdfast.core.model import Kind
 from holdfast.core.replay import CANCEL_ID, Journal, Operation, is_within
 
+_NONE: frozenset[str] = frozenset()
+
 
 class Delivery:
     """Who has heard of the cancellation, and who has not."""
 
+    __slots__ = ("_has_begun", "_not_told", "_open", "_recorded", "is_heard")
+
     def __init__(self, journal: Journal) -> None:
         recorded = journal.of_kind(Kind.CANCEL)
-        self._recorded = {each.digest for each in recorded}
+        # Sets are made where there is something to put in: nearly no workflow is cancelled, or has branches.
+        self._recorded = frozenset(each.digest for each in recorded) if recorded else _NONE
         """The operations at which it was raised, as far as the replay has not come there."""
         self.is_heard = bool(recorded)
         """Whether the code has heard of it, now or before."""
         self._has_begun = False
-        self._open: set[str] = set()
-        self._not_told: set[str] = set()
+        self._open = _NONE
+        self._not_told = _NONE
 
     @property
     def is_complete(self) -> bool:
@@ -33,18 +38,19 @@ class Delivery:
 
     def opened(self, branches: Iterable[str]) -> None:
         """Note branches that run beside others from now on."""
-        self._open.update(branches)
+        self._open |= frozenset(branches)
 
     def closed(self, branches: Iterable[str]) -> None:
         """Note branches that have ended."""
-        self._open.difference_update(branches)
-        self._not_told.difference_update(branches)
+        ended = frozenset(branches)
+        self._open -= ended
+        self._not_told -= ended
 
     def was_at(self, operation: Operation) -> bool:
         """Tell whether it was raised at this operation before, and is to be raised there again now."""
         if operation.step_id not in self._recorded:
             return False
-        self._recorded.discard(operation.step_id)
+        self._recorded -= {operation.step_id}
         self._tell(operation.branch)
         return True
 
@@ -61,7 +67,7 @@ class Delivery:
     def _tell(self, branch: str) -> None:
         if not self._has_begun:
             self._has_begun = self.is_heard = True
-            self._not_told = set(self._open)
-        self._not_told = {
+            self._not_told = self._open
+        self._not_told = frozenset(
             each for each in self._not_told if not is_within(each, branch) and not is_within(branch, each)
-        }
+        )

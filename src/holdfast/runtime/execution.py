@@ -11,23 +11,22 @@ import asyncio
 import json
 import threading
 import traceback
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from holdfast import failpoints
-from holdfast.core.identity import keyed_id, occurrence_id, patch_id
+from holdfast.core.identity import keyed_id, patch_id, series_id
 from holdfast.core.model import Checkpoint, Fence, Kind
 from holdfast.core.replay import AUXILIARY, CANCEL_ID, UNDO_BRANCH, UNDO_ID, Journal, Mismatch, Operation
-from holdfast.errors import PayloadError, StoreUnavailable, WorkflowCancelled
+from holdfast.errors import StoreUnavailable, WorkflowCancelled
 from holdfast.runtime.context import Frame, current, runner_here
 from holdfast.runtime.control import CodeEnded, Diverged, Lost, Released, Unwind
 from holdfast.runtime.delivery import Delivery
 from holdfast.runtime.effects import Durable, Flow
 from holdfast.runtime.mailbox import Mailbox
 from holdfast.runtime.patches import Patches
-from holdfast.runtime.recorded import received_value, recorded_value, refusal, user_line
+from holdfast.runtime.recorded import recorded_value, user_line
 from holdfast.runtime.signals import Signal
 from holdfast.runtime.undo_list import UndoList
 from holdfast.runtime.unwinding import Unwinding
@@ -41,6 +40,13 @@ if TYPE_CHECKING:
 
 class Execution:
     """The state of a running workflow; see the module's page."""
+
+    __slots__ = (
+        "__weakref__", "_cancel_requested", "_code_ended", "_creation", "_delivery", "_last_ticket", "_lock",
+        "_mailbox", "_occurrences", "_patches", "_pending", "_seq", "_suspect", "_tasks", "busy", "crashes",
+        "deadline_at", "definition", "engine", "fence", "frees_thread", "gone", "input_text", "journal", "pauses",
+        "resumed", "signal", "steps_running", "traceparent", "undo", "undo_begun", "unwinding", "workflow_id",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -70,7 +76,7 @@ class Execution:
         self.busy = 1
         """Branches that are not waiting; none means that the workflow can be unwound."""
         self._lock = threading.Lock()
-        self._occurrences: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._occurrences: dict[str, int] = {}
         self._pending: list[Write] = []
         self._last_ticket: Ticket | None = None
         self._creation: Ticket | None = None
@@ -83,13 +89,13 @@ class Execution:
         self._cancel_requested = cancel_requested
         self._delivery = Delivery(journal)
         self._patches = Patches(journal)
-        self.mailbox = Mailbox()
+        self._mailbox: Mailbox | None = None
         self.unwinding = Unwinding()
         self.undo = UndoList()
         self.undo_begun = journal.find(UNDO_ID)
         """Says, once recorded, which outcome stands and what is to be undone."""
         self._code_ended = False
-        self.pauses: list[float] = []
+        self.pauses: tuple[float, ...] = ()
         """When (monotonic) the steps that pause between two attempts go on."""
         self.frees_thread = False
         """Whoever carries it out is free for other work while its last write is under way."""
@@ -139,8 +145,9 @@ class Execution:
             return self._next(frame.branch, name)
 
     def _next(self, branch: str, name: str) -> str:
-        self._occurrences[branch, name] += 1
-        return occurrence_id(branch, name, self._occurrences[branch, name])
+        series = series_id(branch, name)
+        occurrence = self._occurrences[series] = self._occurrences.get(series, 0) + 1
+        return f"{series}#{occurrence}"
 
     # Replay
 
@@ -176,6 +183,16 @@ class Execution:
         """Let no branch of the code begin anything more; deadlines and cancellations are no matter any more."""
         self._code_ended = True
         self.signal.set()
+
+    def pauses_until(self, until: float, *, ended: bool = False) -> None:
+        """Note that a step pauses between two attempts, or does so no longer."""
+        with self._lock:
+            pauses = list(self.pauses)
+            if ended:
+                pauses.remove(until)
+            else:
+                pauses.append(until)
+            self.pauses = tuple(pauses)
 
     def step_begins(self, *, can_be_undone: bool) -> None:
         """Count a body that begins to run; `step_ends` must follow."""
@@ -328,7 +345,7 @@ class Execution:
         checkpoint = self.checkpoint(operation, **outcome)
         self.ride(Record(checkpoint=checkpoint), *beside)
         if self._suspect and operation.kind not in AUXILIARY:
-            self._progressed()
+            self.progressed()
         return checkpoint
 
     def ride(self, *writes: Write) -> None:
@@ -431,6 +448,14 @@ class Execution:
             else:
                 return receipt
 
+    @property
+    def mailbox(self) -> Mailbox:
+        """The messages that it takes; most workflows take none."""
+        with self._lock:
+            if self._mailbox is None:
+                self._mailbox = Mailbox()
+            return self._mailbox
+
     # Branches
 
     @contextmanager
@@ -463,33 +488,12 @@ class Execution:
 
     # Payloads
 
-    def encode(self, operation: Operation, value: object, hint: Any) -> str:
-        """Encode a value for the journal. Raises `PayloadError` that names workflow and step."""
-        try:
-            return self.engine.codec.encode(value, hint)
-        except PayloadError as error:
-            raise refusal(self, operation, error) from error
-
-    def encode_parcel(self, operation: Operation, value: object) -> str:
-        """Encode what is handed to others. Raises `PayloadError` that names workflow and step."""
-        try:
-            return self.engine.encode_parcel(value)
-        except PayloadError as error:
-            raise refusal(self, operation, error) from error
-
     def value(self, recorded: Checkpoint, hint: Any) -> Any:
         """Return what was recorded, or raise it; leave if it can't be read. See `runtime.recorded`."""
         return recorded_value(self, recorded, hint)
 
-    def value_of_others(self, recorded: Checkpoint, hint: Any) -> Any:
-        """Return what was received from elsewhere. Raises `PayloadError` if it is not what the code expects."""
-        return received_value(self, recorded, hint)
-
     def progressed(self) -> None:
         """Note that an operation has got an outcome: whoever was suspected of killing its worker is cleared."""
         if self._suspect:
-            self._progressed()
-
-    def _progressed(self) -> None:
-        self._suspect = False
-        self.ride(Progressed())
+            self._suspect = False
+            self.ride(Progressed())

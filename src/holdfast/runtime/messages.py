@@ -14,6 +14,7 @@ from holdfast.runtime.context import current, workflow_frame
 from holdfast.runtime.effects import Durable, Flow
 from holdfast.runtime.execution import Execution
 from holdfast.runtime.mailbox import LookAgain
+from holdfast.runtime.recorded import encoded_parcel, received_value
 from holdfast.runtime.waiting import Settled, timer, wait_until_settled
 from holdfast.store.writes import Consume, PutEvent, Record, Send, Unit, Write
 
@@ -48,7 +49,7 @@ def _send_recorded(execution: Execution, workflow_id: str, message: object, topi
         execution.value(recorded, None)
         return
     message_id = key or f"{execution.workflow_id}:{operation.step_id}"
-    body = execution.encode_parcel(operation, message)
+    body = encoded_parcel(execution, operation, message)
     parcel = _parcel(engine, workflow_id, topic, body, key=message_id, sender_id=execution.workflow_id)
     # The id is the same at every replay, so a crash between this commit and the checkpoint sends nothing twice.
     (status,) = yield from execution.write(Send(message=parcel))
@@ -79,7 +80,7 @@ def receive(topic: str, timeout: float | None, hint: Any) -> Flow[Any]:
     operation, frame = execution.operation(Kind.RECEIVE, f"recv:{topic}" if topic else "recv")
     recorded = execution.begin(operation)
     if recorded is not None:
-        return execution.value_of_others(recorded, hint)
+        return received_value(execution, recorded, hint)
     deadline, timer_place = timer(execution, operation, timeout)
 
     def look(expired: bool) -> Flow[Settled[Checkpoint] | None]:  # noqa: FBT001 - the protocol of `wait_until_settled`
@@ -105,7 +106,7 @@ def receive(topic: str, timeout: float | None, hint: Any) -> Flow[Any]:
     with _traced(execution, operation):
         waits = (WaitOn(workflow_id=execution.workflow_id, kind=Kind.RECEIVE, name=topic),)
         checkpoint = yield from wait_until_settled(execution, operation, frame, look, deadline=deadline, waits=waits)
-    return execution.value_of_others(checkpoint, hint)
+    return received_value(execution, checkpoint, hint)
 
 
 def _take(execution: Execution, topic: str) -> Flow[MailboxMessage | None]:
@@ -141,7 +142,7 @@ def put_event(engine: Engine, name: str, value: object) -> Flow[None]:
     operation, _ = execution.operation(Kind.EVENT, f"set_event:{name}", engine.codec.digest(value))
     if execution.begin(operation) is not None:
         return
-    text = execution.encode_parcel(operation, value)
+    text = encoded_parcel(execution, operation, value)
     write = PutEvent(workflow_id=execution.workflow_id, name=name, value=text, write_id=operation.step_id)
     ride_and_submit(execution, operation, write, "null")
 
@@ -163,7 +164,7 @@ def get_event(engine: Engine, workflow_id: str, name: str, timeout: float | None
     operation, frame = execution.operation(Kind.GET_EVENT, "get_event", engine.codec.digest(workflow_id, name))
     recorded = execution.begin(operation)
     if recorded is not None:
-        return execution.value_of_others(recorded, hint)
+        return received_value(execution, recorded, hint)
     deadline, timer_place = timer(execution, operation, timeout)
     if timer_place is not None:
         execution.record(timer_place, output=repr(deadline))
@@ -177,7 +178,7 @@ def get_event(engine: Engine, workflow_id: str, name: str, timeout: float | None
         waits = (WaitOn(workflow_id=workflow_id, kind=Kind.GET_EVENT, name=name),)
         text = yield from wait_until_settled(execution, operation, frame, look, deadline=deadline, waits=waits)
     execution.record(operation, output=text)
-    return execution.value_of_others(execution.checkpoint(operation, output=text), hint)
+    return received_value(execution, execution.checkpoint(operation, output=text), hint)
 
 
 def _get_event_plainly(engine: Engine, workflow_id: str, name: str, timeout: float | None, hint: Any) -> Flow[Any]:

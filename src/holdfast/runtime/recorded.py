@@ -17,8 +17,23 @@ if TYPE_CHECKING:
 _PACKAGE = str(Path(__file__).parent.parent)
 
 
-def refusal(execution: Execution, operation: Operation, error: PayloadError) -> PayloadError:
-    """Name workflow and step in what the codec says of a value that it can't encode."""
+def encoded(execution: Execution, operation: Operation, value: object, hint: Any) -> str:
+    """Encode a value for the journal. Raises `PayloadError` that names workflow and step."""
+    try:
+        return execution.engine.codec.encode(value, hint)
+    except PayloadError as error:
+        raise _refusal(execution, operation, error) from error
+
+
+def encoded_parcel(execution: Execution, operation: Operation, value: object) -> str:
+    """Encode what is handed to others. Raises `PayloadError` that names workflow and step."""
+    try:
+        return execution.engine.encode_parcel(value)
+    except PayloadError as error:
+        raise _refusal(execution, operation, error) from error
+
+
+def _refusal(execution: Execution, operation: Operation, error: PayloadError) -> PayloadError:
     return PayloadError(
         f"workflow {execution.workflow_id!r}, {operation.kind} {operation.step_id!r}: its value can't be recorded "
         f"so that it comes back equal: {error.reason}",

@@ -29,6 +29,7 @@ from holdfast.runtime.definitions import WorkflowDefinition
 from holdfast.runtime.effects import Durable, Flow
 from holdfast.runtime.execution import Execution
 from holdfast.runtime.local_outcomes import LocalOutcome
+from holdfast.runtime.recorded import encoded
 from holdfast.runtime.run import LEFT, Ended
 from holdfast.runtime.time_limits import earliest, time_limits
 from holdfast.runtime.waiting import Settled, wait_until_settled
@@ -149,7 +150,7 @@ def _call_child(parent: Execution, call: Call, options: StartOptions) -> Flow[An
         else:
             workflow_id = launch(engine, call, new, created).workflow_id
     if ended is not None and ended.status is Status.SUCCEEDED:
-        parent.record(operation, output=parent.encode(operation, ended.value, hint))
+        parent.record(operation, output=encoded(parent, operation, ended.value, hint))
         return ended.value
     outcome = yield from _await_outcome(parent, operation, frame, workflow_id)
     return (yield from _settle(parent, operation, workflow_id, outcome, hint=hint, ended=ended))

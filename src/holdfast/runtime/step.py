@@ -16,6 +16,7 @@ from holdfast.runtime.context import Frame, StepInfo, current
 from holdfast.runtime.definitions import StepDefinition
 from holdfast.runtime.effects import Await, Flow, Invoke
 from holdfast.runtime.execution import Execution
+from holdfast.runtime.recorded import encoded
 from holdfast.runtime.tracing import Span
 
 
@@ -137,7 +138,7 @@ class _Call:
     def _pause(self, delay: float) -> Flow[None]:
         clock = self.execution.engine.clock
         until = clock.monotonic() + delay
-        self.execution.pauses.append(until)
+        self.execution.pauses_until(until)
         try:
             while (left := until - clock.monotonic()) > 0:
                 self.execution.signal.clear()
@@ -146,7 +147,7 @@ class _Call:
                 with self.execution.hearing(self.operation):
                     yield Await(self.execution.signal, left)
         finally:
-            self.execution.pauses.remove(until)
+            self.execution.pauses_until(until, ended=True)
 
     def _body(self, function: Any, attempt: int) -> Flow[Any]:
         info = StepInfo(
@@ -176,7 +177,7 @@ class _Call:
             current.reset(token)
 
     def _record_value(self, value: Any, attempt: int) -> Any:
-        output = self.execution.encode(self.operation, value, self.definition.signature.return_hint)
+        output = encoded(self.execution, self.operation, value, self.definition.signature.return_hint)
         recorded = self.execution.record(self.operation, output=output, **self._attempts(attempt))
         self.execution.undo.add_step(self.definition, recorded, self.args, self.kwargs)
         return value

@@ -25,6 +25,7 @@ from holdfast.runtime.databases import Database, SessionScope, current_scope
 from holdfast.runtime.definitions import TransactionDefinition
 from holdfast.runtime.effects import Flow, OffloadWhole, drive, drive_async
 from holdfast.runtime.execution import Execution
+from holdfast.runtime.recorded import encoded
 from holdfast.runtime.signals import Signal
 from holdfast.runtime.threads import run_coroutine
 from holdfast.store.base import Conflict, Fenced
@@ -155,7 +156,7 @@ class _Call:
         self.execution.undo.add_step(self.definition, recorded, self.args, self.kwargs)
 
     def _checkpoint(self, value: Any) -> Checkpoint:
-        output = self.execution.encode(self.operation, value, self.definition.signature.return_hint)
+        output = encoded(self.execution, self.operation, value, self.definition.signature.return_hint)
         return self.execution.checkpoint(self.operation, output=output)
 
     def _fail(self, error: BaseException) -> Any:

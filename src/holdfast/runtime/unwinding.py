@@ -13,6 +13,8 @@ class Unwinding:
     replay comes to the same place with what the wait has given.
     """
 
+    __slots__ = ("_left",)
+
     def __init__(self) -> None:
         self._left: dict[str, Suspended] = {}
 

@@ -112,4 +112,4 @@ class TimeMachine:
 
     def _pauses(self) -> list[list[float]]:
         """Return, for each workflow in memory, when its steps that pause between two attempts go on."""
-        return [execution.pauses.copy() for execution in self._app.engine.running]
+        return [list(execution.pauses) for execution in self._app.engine.running]
