@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
-ROOM = 500
+ROOM = 120
 """Units before the committer, and beginnings that have not handed in theirs yet."""
 
 
