@@ -12,6 +12,8 @@ from holdfast.store.writes import Committed
 log = logging.getLogger("holdfast.notifier")
 
 GATHER = 0.003
+GATHER_MORE, MANY = 0.012, 8
+"""Where there was news of so many workflows, the next hint gathers for longer: each costs as much as a small commit."""
 
 
 class Notifier:
@@ -44,14 +46,16 @@ class Notifier:
         self._wanted.set()
 
     def _run(self) -> None:
+        gather = GATHER
         while True:
             self._wanted.wait()
             # Cleared before the look at `_stopping`, which `stop` sets first: its call is never wiped away unseen.
             self._wanted.clear()
-            stopping = self._stopping.wait(GATHER)
+            stopping = self._stopping.wait(gather)
             with self._lock:
                 news, self._news = self._news, set()
                 ready, self._ready = self._ready, False
+            gather = GATHER_MORE if len(news) > MANY else GATHER
             if news or ready:
                 self._send(news, ready=ready)
             if stopping:

@@ -274,7 +274,10 @@ def in_turns(units: Sequence[Unit]) -> Iterator[Sequence[Unit]]:
     Whether the later one stands is known only once the earlier one is written, so that they can't share a transaction.
     Nor do writes about schedules with others: they lock schedules first, and a tick may end other workflows.
     """
-    ended: set[Fence] = set()
+    if len(units) == 1:
+        yield units
+        return
+    ended: set[tuple[str, int]] = set()
     start = 0
     about_schedules = False
     for place, unit in enumerate(units):
@@ -286,12 +289,13 @@ def in_turns(units: Sequence[Unit]) -> Iterator[Sequence[Unit]]:
                 ended.clear()
         if unit.fence is None:
             continue
-        if unit.fence in ended:
+        fence = unit.fence.workflow_id, unit.fence.epoch
+        if fence in ended:
             yield units[start:place]
             start = place
             ended.clear()
         if any(isinstance(write, _ENDS) for write in unit.writes):
-            ended.add(unit.fence)
+            ended.add(fence)
     yield units[start:]
 
 

@@ -41,13 +41,13 @@ def text_array(values: Iterable[str | None]) -> str:
 
     A NUL character, which PostgreSQL's text can't hold, stays in, so that the driver refuses it.
     """
-    wanted = list(values)
-    if not any(value is not None for value in wanted):
-        return "{" + ",".join(["NULL"] * len(wanted)) + "}"
-    try:
-        joined = "\0".join(wanted)  # type: ignore[arg-type]  # None is what the except is for
-    except TypeError:
+    wanted = values if isinstance(values, tuple) else tuple(values)
+    missing = wanted.count(None)
+    if missing == len(wanted):
+        return "{" + ",".join(["NULL"] * missing) + "}"
+    if missing:
         return "{" + ",".join(["NULL" if value is None else _quoted(value) for value in wanted]) + "}"
+    joined = "\0".join(wanted)  # type: ignore[arg-type]  # none of them is None
     if joined.count("\0") != len(wanted) - 1:
         return "{" + ",".join([_quoted(value or "") for value in wanted]) + "}"
     # All values at once: a few passes in C.
