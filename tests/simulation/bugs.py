@@ -61,7 +61,7 @@ BUGS = (
     _bug(
         "transaction-not-fenced",
         "a zombie's transaction commits",
-        ("store/sqlite/transaction.py", "if not found or (found[0][1], found[0][2]) != (RUNNING, fence.epoch):", "if not found:"),
+        ("store/sqlite/transaction.py", "if connection.execute(self._queries[\"held_workflow\"], (fence.workflow_id, fence.epoch)).fetchone() is None:", "if False:"),
         (_SQL + "journal.sql", "WHERE EXISTS (SELECT 1 FROM holdfast_workflows WHERE id = ? AND epoch = ?)\nON CONFLICT", "WHERE ? IS NOT NULL AND ? IS NOT NULL\nON CONFLICT"),
     ),
     _bug(
@@ -127,6 +127,7 @@ BUGS = (
         "transaction-does-not-look-for-its-outcome",
         "a transaction whose commit's reply was lost runs again",
         ("store/sqlite/transaction.py", "return rows.checkpoint(recorded[0]) if recorded else None", "return None"),
+        ("store/sqlite/transaction.py", ".rowcount != 1:", ".rowcount < 0:"),
     ),
     _bug(
         "transaction-recorded-in-another-commit",

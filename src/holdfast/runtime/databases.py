@@ -53,8 +53,11 @@ class OpenTransaction(Protocol):
     def scope(self) -> SessionScope:
         """What user code sees of it."""
 
-    def begin(self, fence: Fence | None, operation: Operation | None) -> Checkpoint | None:
-        """Begin; return the operation's recorded outcome if there is one. Without a fence nothing is recorded."""
+    def begin(self, fence: Fence | None, operation: Operation | None, *, again: bool) -> Checkpoint | None:
+        """Begin; return the operation's recorded outcome if there is one. Without a fence nothing is recorded.
+
+        `again`: an earlier try may have committed, although nobody was told.
+        """
 
     def commit(self, fence: Fence | None, checkpoint: Checkpoint | None) -> None:
         """Commit, with the checkpoint. Raises `StoreUnavailable` if its fate is unknown, `Conflict`, `Fenced`."""
@@ -109,8 +112,9 @@ class _StoreTransaction:
         self._transaction = transaction
         self.scope = scope
 
-    def begin(self, fence: Fence | None, operation: Operation | None) -> Checkpoint | None:
-        return self._transaction.begin(fence, operation.step_id if operation is not None else None)
+    def begin(self, fence: Fence | None, operation: Operation | None, *, again: bool) -> Checkpoint | None:
+        # What was recorded before this stay in memory is in the journal, which has no outcome of it.
+        return self._transaction.begin(fence, operation.step_id if operation is not None and again else None)
 
     def commit(self, fence: Fence | None, checkpoint: Checkpoint | None) -> None:
         self._transaction.commit(fence, checkpoint)

@@ -93,7 +93,8 @@ class OffloadWhole(Offload):
     """
 
     async def run_async(self) -> Any:
-        thread = asyncio.ensure_future(asyncio.to_thread(self.function))
+        # As asyncio.to_thread, without a task of its own.
+        thread = asyncio.get_running_loop().run_in_executor(None, copy_context().run, self.function)
         task = asyncio.current_task()
         while True:
             try:

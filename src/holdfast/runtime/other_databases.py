@@ -100,7 +100,8 @@ class _OtherTransaction:
         self._transaction: Any = None
         self.scope = _AlchemyScope(connection)
 
-    def begin(self, fence: Fence | None, operation: Operation | None) -> Checkpoint | None:
+    def begin(self, fence: Fence | None, operation: Operation | None, *, again: bool) -> Checkpoint | None:
+        # Looked for each time: a dead process may have committed here, and recorded nothing in the journal.
         self._transaction = self._connection.begin()
         if fence is None or operation is None:
             return None

@@ -86,17 +86,26 @@ class _Loop:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        self._loop.set_task_factory(self._made)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        """Its own; asyncio.all_tasks() goes through those of all loops."""
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         loop = self._loop
         try:
             return loop.run_until_complete(loop.create_task(coroutine, context=copy_context()))
         finally:
-            left = asyncio.all_tasks(loop)
+            left = [task for task in self._tasks if not task.done()]
             for task in left:
                 task.cancel()
             if left:
                 loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            self._tasks.clear()
+
+    def _made(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **options)
+        self._tasks.add(task)
+        return task
 
     def __del__(self) -> None:
         self._loop.close()

@@ -98,9 +98,10 @@ class _Call:
     def run(self) -> Any:
         """Run until it has committed, or the body has raised."""
         conflicts, pause = 0, FIRST_PAUSE
+        again = False
         while True:
             try:
-                return self._once()
+                return self._once(again=again)
             except Conflict as conflict:
                 conflicts += 1
                 if conflicts > self.definition.options.conflict_retries:
@@ -111,17 +112,18 @@ class _Call:
                 log.warning("waiting for the database: %s", error, extra={"action": "store_unavailable"})
             except Fenced:
                 raise self.execution.leave(Lost(self.execution.workflow_id)) from None
+            again = True
             Signal().wait(pause * (0.5 + self.execution.engine.ids.chance() / 2))
             pause = min(pause * 2, LAST_PAUSE)
 
-    def _once(self) -> Any:
+    def _once(self, *, again: bool) -> Any:
         engine, options = self.execution.engine, self.definition.options
         database = engine.database(options.database)
         failure: Exception | None = None
         try:
             failpoints.reached("transaction.before", self.definition.name)
             with database.transaction(options.isolation) as transaction:
-                recorded = transaction.begin(self.execution.fence, self.operation)
+                recorded = transaction.begin(self.execution.fence, self.operation, again=again)
                 if recorded is not None:
                     return self._recorded(recorded, database)
                 try:
@@ -201,7 +203,7 @@ class _Unrecorded:
     def _once(self) -> Any:
         options = self.definition.options
         with self.engine.database(options.database).transaction(options.isolation) as transaction:
-            transaction.begin(None, None)
+            transaction.begin(None, None, again=False)
             try:
                 value = _call(self.definition, transaction.scope, self.args, self.kwargs)
                 transaction.scope.finish()

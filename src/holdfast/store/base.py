@@ -45,7 +45,7 @@ class StoreTransaction(Protocol):
         """The driver's connection (`sqlite3.Connection`, `psycopg.Connection`), inside the transaction."""
 
     def begin(self, fence: Fence | None, step_id: str | None) -> Checkpoint | None:
-        """Begin, lock the workflow's row and look for the step's own recorded outcome.
+        """Begin, check the fence and look for the recorded outcome of `step_id`, if one may be there already.
 
         Raises `Fenced` if the workflow is not running in that epoch. On SQLite this is BEGIN IMMEDIATE. Without a fence
         (a transaction outside any workflow) it only begins.
@@ -54,7 +54,8 @@ class StoreTransaction(Protocol):
     def commit(self, fence: Fence | None, checkpoint: Checkpoint | None) -> None:
         """Write the checkpoint, if any, and commit.
 
-        Raises `StoreUnavailable` if nobody knows whether it went through.
+        Raises `StoreUnavailable` if nobody knows whether it went through, and `Conflict`, with nothing written, if the
+        step has an outcome already.
         """
 
     def rollback(self) -> None:

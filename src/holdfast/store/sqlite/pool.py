@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from holdfast.errors import StoreUnavailable
 from holdfast.store.sqlite.connection import Connection
-from holdfast.store.sqlite.faults import breaks_connection, driver_errors
+from holdfast.store.sqlite.faults import breaks_connection, raise_mapped
 
 
 class Pool:
@@ -27,17 +27,17 @@ class Pool:
         if not self._free.acquire(timeout=self._patience):
             raise StoreUnavailable("all connections to the SQLite database are busy")
         try:
-            with driver_errors():
-                connection = self._take()
-                try:
-                    yield connection
-                except BaseException as error:
-                    if breaks_connection(error) or (error.__cause__ and breaks_connection(error.__cause__)):
-                        connection.close()
-                        raise
+            connection = self._take()
+            try:
+                yield connection
+            except BaseException as error:
+                if breaks_connection(error) or (error.__cause__ and breaks_connection(error.__cause__)):
+                    connection.close()
+                else:
                     self._give_back(connection)
-                    raise
-                self._give_back(connection)
+                raise_mapped(error)
+                raise
+            self._give_back(connection)
         finally:
             self._free.release()
 

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -177,20 +177,13 @@ class SqliteStore(QueueReads, ManagementReads, ScheduleReads, OverviewReads):
         if isolation is not None and isolation.lower() not in ISOLATION_LEVELS:
             raise ConfigurationError(f"unknown isolation level {isolation!r}: use one of {sorted(ISOLATION_LEVELS)}")
         self._require_open()
-        with self._lend() as connection:
+        lent = nullcontext(self._writer.connection) if self.location.in_memory else self._transactions.use()
+        with lent as connection:
             transaction = SqliteTransaction(connection, self._writer, self._queries)
             try:
                 yield transaction
             finally:
                 transaction.rollback()
-
-    @contextmanager
-    def _lend(self) -> Iterator[Connection]:
-        if self.location.in_memory:
-            yield self._writer.connection
-        else:
-            with self._transactions.use() as connection:
-                yield connection
 
     def lock_worker(self, worker_id: str) -> WorkerLock:
         """Lock this worker's file."""

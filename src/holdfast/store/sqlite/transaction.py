@@ -9,10 +9,9 @@ from contextlib import suppress
 from holdfast.core.model import Checkpoint, Fence
 from holdfast.errors import UsageError
 from holdfast.store import rows
-from holdfast.store.base import Fenced
+from holdfast.store.base import Conflict, Fenced
 from holdfast.store.sqlite.connection import Connection
-from holdfast.store.sqlite.faults import driver_errors
-from holdfast.store.sqlite.ledger import RUNNING, as_json
+from holdfast.store.sqlite.faults import raise_mapped
 from holdfast.store.sqlite.writer import Writer
 
 
@@ -32,25 +31,26 @@ class SqliteTransaction:
 
     def begin(self, fence: Fence | None, step_id: str | None) -> Checkpoint | None:
         """Begin; see the protocol."""
-        self._writer.begin(self._connection)
+        connection = self._connection
+        self._writer.begin(connection)
         self._open = True
-        # User code may attach databases of its own, and wait for their locks.
-        self._connection.execute("PRAGMA busy_timeout = 5000")
-        self._connection.waits = True
-        self._connection.lend()
-        with driver_errors():
+        try:
+            # User code may attach databases of its own, and wait for their locks.
+            connection.execute("PRAGMA busy_timeout = 5000")
+            connection.waits = True
+            connection.lend()
             if fence is None:
                 return None
-            found = self._connection.execute(
-                self._queries["lock_workflows"], (as_json([fence.workflow_id]),)
-            ).fetchall()
-            if not found or (found[0][1], found[0][2]) != (RUNNING, fence.epoch):
+            if connection.execute(self._queries["held_workflow"], (fence.workflow_id, fence.epoch)).fetchone() is None:
                 raise Fenced(fence.workflow_id)
             if step_id is None:
                 return None
             values = {"workflow_id": fence.workflow_id, "step_id": step_id}
-            recorded = self._connection.execute(self._queries["checkpoint"], values).fetchall()
+            recorded = connection.execute(self._queries["checkpoint"], values).fetchall()
             return rows.checkpoint(recorded[0]) if recorded else None
+        except sqlite3.Error as error:
+            raise_mapped(error)
+            raise
 
     def commit(self, fence: Fence | None, checkpoint: Checkpoint | None) -> None:
         """Write the checkpoint and commit; see the protocol. Raises `UsageError` if user code ended the transaction."""
@@ -61,12 +61,16 @@ class SqliteTransaction:
                 "the function ended the transaction itself, so that its writes can't be committed together with its "
                 "outcome: leave COMMIT and ROLLBACK to @transaction, and raise an exception to roll back"
             )
-        with driver_errors():
+        try:
             if fence is not None and checkpoint is not None:
                 values = (*rows.checkpoint_values(fence.workflow_id, checkpoint), fence.workflow_id, fence.epoch)
-                self._connection.execute(self._queries["insert_checkpoints"], values)
+                if self._connection.execute(self._queries["insert_checkpoints"], values).rowcount != 1:
+                    raise Conflict("the outcome of this step was recorded meanwhile")
             self._connection.take_back()
             self._writer.commit(self._connection)
+        except sqlite3.Error as error:
+            raise_mapped(error)
+            raise
         self._open = False
 
     def rollback(self) -> None:
