@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -177,13 +177,16 @@ class SqliteStore(QueueReads, ManagementReads, ScheduleReads, OverviewReads):
         if isolation is not None and isolation.lower() not in ISOLATION_LEVELS:
             raise ConfigurationError(f"unknown isolation level {isolation!r}: use one of {sorted(ISOLATION_LEVELS)}")
         self._require_open()
-        lent = nullcontext(self._writer.connection) if self.location.in_memory else self._transactions.use()
-        with lent as connection:
-            transaction = SqliteTransaction(connection, self._writer, self._queries)
-            try:
-                yield transaction
-            finally:
-                transaction.rollback()
+        transaction = SqliteTransaction(self._lend, self._writer, self._queries)
+        try:
+            yield transaction
+        except BaseException as error:
+            transaction.end(error)
+            raise
+        transaction.end(None)
+
+    def _lend(self) -> AbstractContextManager[Connection]:
+        return nullcontext(self._writer.connection) if self.location.in_memory else self._transactions.use()
 
     def lock_worker(self, worker_id: str) -> WorkerLock:
         """Lock this worker's file."""

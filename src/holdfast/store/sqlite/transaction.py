@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
 
 from holdfast.core.model import Checkpoint, Fence
 from holdfast.errors import UsageError
@@ -18,21 +18,27 @@ from holdfast.store.sqlite.writer import Writer
 class SqliteTransaction:
     """See `holdfast.store.base.StoreTransaction`. Nobody else writes to the database while it is open."""
 
-    def __init__(self, connection: Connection, writer: Writer, queries: Mapping[str, str]) -> None:
-        self._connection = connection
+    def __init__(
+        self, lend: Callable[[], AbstractContextManager[Connection]], writer: Writer, queries: Mapping[str, str]
+    ) -> None:
+        self._lend = lend
+        self._lent: AbstractContextManager[Connection] | None = None
+        self._connection: Connection | None = None
         self._writer = writer
         self._queries = queries
         self._open = False
 
     @property
-    def connection(self) -> sqlite3.Connection:
+    def connection(self) -> Connection:
         """The connection, inside the transaction."""
+        if self._connection is None:
+            raise UsageError("this transaction has not begun")
         return self._connection
 
     def begin(self, fence: Fence | None, step_id: str | None) -> Checkpoint | None:
         """Begin; see the protocol."""
-        connection = self._connection
-        self._writer.begin(connection)
+        # One transaction at a time writes, so a connection is taken by the one whose turn it is: who waits, waits once.
+        connection = self._writer.begin_with(self._borrow)
         self._open = True
         try:
             # User code may attach databases of its own, and wait for their locks.
@@ -56,7 +62,8 @@ class SqliteTransaction:
         """Write the checkpoint and commit; see the protocol. Raises `UsageError` if user code ended the transaction."""
         if not self._open:
             raise UsageError("this transaction has ended already")
-        if self._connection.rolled_back or not self._connection.in_transaction:
+        connection = self.connection
+        if connection.rolled_back or not connection.in_transaction:
             raise UsageError(
                 "the function ended the transaction itself, so that its writes can't be committed together with its "
                 "outcome: leave COMMIT and ROLLBACK to @transaction, and raise an exception to roll back"
@@ -64,10 +71,10 @@ class SqliteTransaction:
         try:
             if fence is not None and checkpoint is not None:
                 values = (*rows.checkpoint_values(fence.workflow_id, checkpoint), fence.workflow_id, fence.epoch)
-                if self._connection.execute(self._queries["insert_checkpoints"], values).rowcount != 1:
+                if connection.execute(self._queries["insert_checkpoints"], values).rowcount != 1:
                     raise Conflict("the outcome of this step was recorded meanwhile")
-            self._connection.take_back()
-            self._writer.commit(self._connection)
+            connection.take_back()
+            self._writer.commit(connection)
         except sqlite3.Error as error:
             raise_mapped(error)
             raise
@@ -77,11 +84,23 @@ class SqliteTransaction:
         """Roll back; never raises."""
         if self._open:
             self._open = False
-            self._connection.take_back()
-            self._writer.rollback(self._connection)
-        self._tidy()
+            self.connection.take_back()
+            self._writer.rollback(self.connection)
 
-    def _tidy(self) -> None:
+    def end(self, error: BaseException | None) -> None:
+        """Roll back what is open, and give the connection back. Raises `StoreUnavailable` where `error` means that."""
+        self.rollback()
+        lent, self._lent = self._lent, None
+        if lent is None:
+            return
         # User code may have set it for its own rows; the next one to get this connection expects tuples.
         with suppress(sqlite3.Error):
-            self._connection.row_factory = None
+            self.connection.row_factory = None
+        lent.__exit__(type(error) if error is not None else None, error, None)
+
+    def _borrow(self) -> Connection:
+        if self._lent is None:
+            lent = self._lend()
+            self._connection = lent.__enter__()
+            self._lent = lent
+        return self.connection

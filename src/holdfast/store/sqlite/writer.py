@@ -90,10 +90,15 @@ class Writer:
 
     def begin(self, connection: Connection) -> None:
         """Wait for this process's turn, then for other processes; `StoreUnavailable` after `patience` seconds."""
+        self.begin_with(lambda: connection)
+
+    def begin_with(self, connect: Callable[[], Connection]) -> Connection:
+        """Begin on a connection that is asked for once it is one's turn; see `begin`."""
         deadline = time.monotonic() + self._patience
         if not self.turns.acquire(self._patience):
             raise StoreUnavailable(f"a transaction of this process has held the database for {self._patience:g} s")
         try:
+            connection = connect()
             if time.monotonic() < self._yield_until:
                 time.sleep(_YIELD_SECONDS)
             self._refuse_another_file()
@@ -106,6 +111,7 @@ class Writer:
             self._end_turn()
             raise_mapped(error)
             raise
+        return connection
 
     def commit(self, connection: Connection, *, is_news: bool = True) -> None:
         """Commit; checkpoint if it was the committer's turn and the log is long. Raises what the driver raises.
