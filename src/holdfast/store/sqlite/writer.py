@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 CHECKPOINT_PAGES = 2000
 """8 MiB of log: a checkpoint costs about as much as a hundred commits, so it should be rare."""
+_LOOK_EVERY = 8
+"""Commits, between looks at how long the log is."""
 _FIRST_PAUSE, _LAST_PAUSE = 0.0002, 0.001
 _YIELD_SECONDS, _YIELD_FOR = 0.0003, 0.1
 """SQLite's lock knows no queue. While other processes commit too, each leaves them a gap before it begins again."""
@@ -51,6 +53,7 @@ class Writer:
         self._known_commits = 0
         self._others_committed = False
         self._yield_until = 0.0
+        self._commits_since_look = 0
 
     def open(self) -> Connection:
         """Connect for the committer. Raises `StoreUnavailable`."""
@@ -184,8 +187,12 @@ class Writer:
             )
 
     def _checkpoint_if_due(self, connection: Connection) -> None:
+        self._commits_since_look += 1
+        if self._gauge is None or self._commits_since_look < _LOOK_EVERY:
+            return
+        self._commits_since_look = 0
         try:
-            if self._gauge is None or not self._gauge.is_long():
+            if not self._gauge.is_long():
                 return
             if self._guard is not None:
                 self._guard.release()
