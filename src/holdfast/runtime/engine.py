@@ -88,6 +88,7 @@ class Engine:
         self.committer = Committer(store, self._on_commit)
         self.pace = Pace(lambda: self.committer.backlog)
         self.committer.on_written = self.pace.go_on
+        self.committer.losses.running = lambda: self.running
         self.pool = ThreadPool(config.max_threads)
         self.committer.go_on = self.pool.submit_all
         self.loops = Loops()
