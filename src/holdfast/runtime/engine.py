@@ -105,6 +105,8 @@ class Engine:
         self.closing = False
         self._lock = threading.Lock()
         self._running: dict[str, Execution] = {}
+        self._waiting: dict[str, Execution] = {}
+        """Those that are to run in a thread of the pool, and have none yet."""
         self._emptied = Signal()
 
     def database(self, name: str | None) -> Database:
@@ -159,6 +161,7 @@ class Engine:
             self.loops.spawn(run(execution, args, kwargs))
         else:
             execution.frees_thread = True
+            self._waiting[execution.workflow_id] = execution
             self.pool.submit(PooledFlow(run(execution, args, kwargs), self.pool.submit).begin)
 
     def inline(self, execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Spawn:
@@ -169,6 +172,7 @@ class Engine:
         """Note that a workflow is in memory."""
         with self._lock:
             self._running[execution.workflow_id] = execution
+            self._waiting.pop(execution.workflow_id, None)
         self.hub.watch(execution.workflow_id, execution.signal)
         if self.closing:
             execution.leave(Released())
@@ -391,7 +395,8 @@ class Engine:
     def cancel_here(self, workflow_ids: Any) -> None:
         """Pass cancellations on to those of the workflows that run in this process."""
         for workflow_id in workflow_ids:
-            execution = self._running.get(workflow_id)
+            # In this order: it is in the one before it leaves the other.
+            execution = self._waiting.get(workflow_id) or self._running.get(workflow_id)
             if execution is not None:
                 execution.request_cancel()
 

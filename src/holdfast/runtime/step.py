@@ -45,7 +45,9 @@ def run_step(
         started_at=execution.engine.clock.now(),
     )
     interrupted = definition.options.at_most_once and call.declare_intent()
-    yield from execution.barrier()
+    if (yield from execution.barrier()) and not definition.options.at_most_once:
+        # Not behind a recorded intent, which says that the body may have run.
+        execution.check_cancel(operation)
     execution.step_begins(can_be_undone=definition.can_be_undone)
     try:
         return (yield from (call.find_out() if interrupted else call.attempts()))
