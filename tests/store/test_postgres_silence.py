@@ -93,7 +93,7 @@ def test_workflows_go_on_when_their_connections_fall_silent_and_nothing_is_done_
     with psycopg.connect(postgres_url) as session:
         session.execute(CREATED)
     with Holdfast(quick_url(proxy)) as app:
-        for number in range(3):
+        for number in range(2):
             refund = f"r-{number}"
             handle = options(id=refund).start(silence_refund, refund)
             proxy.strand()
@@ -101,5 +101,5 @@ def test_workflows_go_on_when_their_connections_fall_silent_and_nothing_is_done_
         eventually(lambda: app.engine.committer.backlog == 0)
     with psycopg.connect(postgres_url) as session:
         paid = session.execute("SELECT refund FROM silence_paid ORDER BY 1").fetchall()
-    assert paid == [("r-0",), ("r-1",), ("r-2",)]
+    assert paid == [("r-0",), ("r-1",)]
     assert proxy.stranded
