@@ -32,7 +32,7 @@ from holdfast.runtime.pace import Pace
 from holdfast.runtime.queues import Queues
 from holdfast.runtime.run import run
 from holdfast.runtime.signals import Signal
-from holdfast.runtime.threads import Loops, ThreadPool
+from holdfast.runtime.threads import Loops, ThreadPool, process_ends
 from holdfast.runtime.time_limits import earliest
 from holdfast.runtime.tracing import NoTracer, Tracer
 from holdfast.runtime.versions import note_version
@@ -220,6 +220,12 @@ class Engine:
             if left <= 0:
                 return False
             self._emptied.wait(left)
+
+    def check_process(self, execution: Execution) -> None:
+        """Raise `Released` if the process ends: the error that code just met is no outcome, and begins nothing anew."""
+        if process_ends():
+            self.closing = True
+            raise execution.leave(Released())
 
     # Loading
 

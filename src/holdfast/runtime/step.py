@@ -96,6 +96,7 @@ class _Call:
         try:
             value = yield from self._body(check, attempt=1)
         except Exception as error:
+            self.execution.engine.check_process(self.execution)
             self._record_error(error, 1)
             raise
         return self._record_value(value, 1)
@@ -128,6 +129,7 @@ class _Call:
         """Return the pause before the next attempt, or record the error as the outcome and return None."""
         failpoints.reached("step.failed")
         execution = self.execution
+        execution.engine.check_process(execution)
         span.failed(error, attempt=attempt)
         execution.check_still_asked(self.operation)
         delay = self.definition.options.policy.delay(attempt, error, execution.engine.ids.chance())

@@ -161,6 +161,7 @@ class _Call:
         return self.execution.checkpoint(self.operation, output=output)
 
     def _fail(self, error: BaseException) -> Any:
+        self.execution.engine.check_process(self.execution)
         self.execution.record(self.operation, error=self.execution.engine.codec.encode_error(error))
         raise error
 
