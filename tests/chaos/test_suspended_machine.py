@@ -1,4 +1,4 @@
-"""A machine that sleeps for eight hours with all its workers: what is overdue happens once, soon, and nobody is dead."""
+"""A machine that sleeps for eight hours with all its workers: what is overdue happens once, soon; nobody is dead."""
 
 from __future__ import annotations
 
