@@ -33,7 +33,7 @@ crash: venv ## kill real processes at every write and every effect, and write do
 	$(BIN)/python -m tests.crash.matrix --table docs/crash-matrix.md
 
 chaos: venv ## break real processes, connections and disks, with KILLS=1000 kills (needs strace for all of it)
-	KILLS=$(or $(KILLS),1000) $(BIN)/pytest -n 0 -m chaos --timeout=3600 tests/chaos $(ARGS)
+	KILLS=$(or $(KILLS),1000) $(BIN)/pytest -n 0 -m chaos --timeout=3600 $(ARGS)
 
 simulate: venv ## simulate the runtime with SEEDS=10000 seeds, on two cores
 	PYTHONPATH=src $(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),10000) --processes 2 --require-coverage $(ARGS)

@@ -109,6 +109,11 @@ class ScriptProcess:
         return self._process.pid
 
     @property
+    def has_ended(self) -> bool:
+        """Whether it has ended, in whatever way."""
+        return self._process.poll() is not None
+
+    @property
     def output(self) -> str:
         """All it has printed so far, standard error included."""
         with self._changed:

@@ -80,6 +80,19 @@ class PostgresServer:
         self.stop(mode=mode)
         self.start()
 
+    def keep_copy(self) -> None:
+        """Keep the files of a stopped server as they are now, as a backup or a standby that lags behind does."""
+        self._copy(self._data, self._data.with_name("kept"))
+
+    def put_back_copy(self) -> None:
+        """Give a stopped server back the files that were kept: it has lost what was committed since."""
+        shutil.rmtree(self._data)
+        self._copy(self._data.with_name("kept"), self._data)
+
+    @staticmethod
+    def _copy(source: Path, target: Path) -> None:
+        subprocess.run(["cp", "-a", source, target], check=True)  # their owner too, unlike shutil
+
     def destroy(self) -> None:
         """Stop the server if it runs, and remove its files."""
         if self._address_file.exists() and self._is_running():

@@ -1,4 +1,4 @@
-"""A TCP proxy before PostgreSQL that cuts connections, goes silent, or loses every so many replies to COMMIT."""
+"""A TCP proxy before PostgreSQL that cuts connections, leaves them half open, goes silent, or loses replies."""
 
 from __future__ import annotations
 
@@ -28,11 +28,14 @@ class ChaosProxy:
         """How many replies to COMMIT were lost."""
         self.cut_off = 0
         """How many connections were cut."""
+        self.stranded = 0
+        """How many connections were left half open."""
         self._listener = socket.create_server(("127.0.0.1", 0))
         port = self._listener.getsockname()[1]
         credentials = parts.netloc.rpartition("@")[0]
         self.url = urlunsplit(parts._replace(netloc=f"{credentials}@127.0.0.1:{port}"))
         self._sockets: set[socket.socket] = set()
+        self._stranded: set[socket.socket] = set()
         self._run(self._accept)
 
     def lose_commit_replies(self, *, every: int) -> None:
@@ -52,6 +55,14 @@ class ChaosProxy:
     def fall_silent(self) -> None:
         """Keep all connections and forward nothing, as a network that drops every packet does."""
         self._open.clear()
+
+    def strand(self) -> int:
+        """Never forward anything again on the present connections, and keep them; return how many. New ones work."""
+        with self._lock:
+            added = self._sockets - self._stranded
+            self._stranded |= added
+        self.stranded += len(added) // 2
+        return len(added) // 2
 
     def speak(self) -> None:
         """Forward again, what came meanwhile first."""
@@ -87,11 +98,14 @@ class ChaosProxy:
         with suppress(OSError):
             while data := source.recv(65536):
                 self._open.wait()
+                if source in self._stranded:
+                    continue
                 if not allowed(data):
                     break
                 target.sendall(data)
         with self._lock:
             self._sockets -= {source, target}
+            self._stranded -= {source, target}
         _close(source)
         _close(target)
 

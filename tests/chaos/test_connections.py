@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -19,15 +20,16 @@ from tests.store.postgres_kit import terminate
 pytestmark = pytest.mark.chaos
 
 _PROGRAM = "import sys; from tests.chaos.programs import main; main()"
+_IMPATIENT = "from holdfast.store.postgres import silence; silence.SILENCE = 1.0; "
 _REFUNDS = 12
 
 
-def work_through(url: str, direct: str, effects: Path, trouble: Callable[[], object]) -> int:
+def work_through(url: str, direct: str, effects: Path, trouble: Callable[[], object], *, first: str = "") -> int:
     """Have a worker start its refunds at `url` while trouble is made again and again; audit over `direct`."""
     effects.touch()
     create_ledger(direct)
     started = threading.Event()
-    with ScriptProcess(_PROGRAM, arguments=[url, "r", str(_REFUNDS)], env=environment(url, effects)) as process:
+    with ScriptProcess(first + _PROGRAM, arguments=[url, "r", str(_REFUNDS)], env=environment(url, effects)) as process:
         process.wait_for_line("launched")
 
         def make_trouble() -> None:
@@ -60,6 +62,23 @@ def test_connections_are_cut_again_and_again(postgres_url: str, tmp_path: Path) 
     try:
         assert work_through(proxy.url, postgres_url, tmp_path / "effects", proxy.cut) == _REFUNDS
         assert proxy.cut_off
+    finally:
+        proxy.close()
+
+
+def test_connections_are_left_half_open_again_and_again(postgres_url: str, tmp_path: Path) -> None:
+    proxy = ChaosProxy(postgres_url)
+    calls = itertools.count()
+
+    def trouble() -> None:
+        # Not while new ones are being made: that is another limit, the connect_timeout.
+        if next(calls) % 15 == 0:
+            proxy.strand()
+
+    try:
+        url = f"{proxy.url}?connect_timeout=2"
+        assert work_through(url, postgres_url, tmp_path / "effects", trouble, first=_IMPATIENT) == _REFUNDS
+        assert proxy.stranded
     finally:
         proxy.close()
 

@@ -79,3 +79,23 @@ def test_a_topic_or_key_that_cannot_be_stored_is_refused(store_url: str, app: Ho
 @pytest.mark.parametrize("text", ["nul\x00", "\ud800", "\x1b]52;c;x\x07", "'; --", "x" * 100_000], ids=range(5))
 def test_payloads_hold_any_text(app: Holdfast, text: str) -> None:
     assert hostile_echo(text) == text
+
+
+@workflow
+def hostile_parent() -> str:
+    try:
+        options(id="").start(hostile_echo, "x")
+    except HoldfastError as error:
+        return str(error)
+    return "started"
+
+
+def test_an_empty_id_is_refused_and_does_not_stand_for_any(app: Holdfast, store_url: str) -> None:
+    with pytest.raises(HoldfastError, match="a workflow id must be a non-empty string"):
+        options(id="").start(hostile_echo, "x")
+    with pytest.raises(HoldfastError, match="a workflow id must be a non-empty string"):
+        options(id="").call(hostile_echo, "x")
+    with Client(store_url) as client, pytest.raises(HoldfastError, match="a workflow id must be"):
+        client.options(id="").start("hostile_echo", "x")
+    assert "a workflow id must be" in options(id="parent").start(hostile_parent).result(30)
+    assert [each.workflow_id for each in app.list_workflows()] == ["parent"]

@@ -42,6 +42,7 @@ def test_metrics_tell_of_this_process_and_of_the_database(store_url: str) -> Non
         assert "holdfast_workers 1.0" in found
         assert "holdfast_database_up 1.0" in found
         assert "holdfast_lease_losses_total 0.0" in found
+        assert "holdfast_database_losses_total 0.0" in found
 
 
 def test_the_database_is_not_read_again_within_the_time_of_the_cache(

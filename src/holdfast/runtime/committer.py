@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from holdfast import failpoints
 from holdfast.errors import StoreUnavailable
+from holdfast.runtime.losses import Losses
 from holdfast.runtime.signals import resolve_soon
 from holdfast.store.base import Store
 from holdfast.store.writes import Committed, Receipt, Unit
@@ -136,6 +137,7 @@ class Committer:
         self._thread = threading.Thread(target=self._run, name="holdfast-committer", daemon=True)
         self._last_size = 0
         """How many units the last commit carried."""
+        self.losses = Losses(store)
         self.commits = 0
         """How many transactions have been committed."""
         self.go_on: Callable[[Sequence[Callable[[], object]]], None] = _one_after_another
@@ -239,6 +241,7 @@ class Committer:
             self._write_singly(batch, error)
         else:
             self.commits += 1
+            self.losses.acknowledged(units, committed)
             if self.observer is not None:
                 self.observer.committed(units)
             self._on_commit(committed)
@@ -264,6 +267,7 @@ class Committer:
                 if self._stopping.is_set():
                     raise
                 self.waits_for_database = True
+                self.losses.failed()
                 if tries % WARN_EVERY == 0:
                     log.warning(
                         "the database does not take writes; %d wait for it: %s",
@@ -273,6 +277,7 @@ class Committer:
                     )
                 tries += 1
                 self._stopping.wait(pause)
+                self.losses.look()
                 pause = min(pause * 2, LAST_PAUSE)
             else:
                 self.waits_for_database = False

@@ -32,7 +32,7 @@ from holdfast.runtime.pace import Pace
 from holdfast.runtime.queues import Queues
 from holdfast.runtime.run import run
 from holdfast.runtime.signals import Signal
-from holdfast.runtime.threads import Loops, ThreadPool
+from holdfast.runtime.threads import Loops, ThreadPool, process_ends
 from holdfast.runtime.time_limits import earliest
 from holdfast.runtime.tracing import NoTracer, Tracer
 from holdfast.runtime.versions import note_version
@@ -88,6 +88,7 @@ class Engine:
         self.committer = Committer(store, self._on_commit)
         self.pace = Pace(lambda: self.committer.backlog)
         self.committer.on_written = self.pace.go_on
+        self.committer.losses.running = lambda: self.running
         self.pool = ThreadPool(config.max_threads)
         self.committer.go_on = self.pool.submit_all
         self.loops = Loops()
@@ -104,6 +105,8 @@ class Engine:
         self.closing = False
         self._lock = threading.Lock()
         self._running: dict[str, Execution] = {}
+        self._waiting: dict[str, Execution] = {}
+        """Those that are to run in a thread of the pool, and have none yet."""
         self._emptied = Signal()
 
     def database(self, name: str | None) -> Database:
@@ -158,6 +161,7 @@ class Engine:
             self.loops.spawn(run(execution, args, kwargs))
         else:
             execution.frees_thread = True
+            self._waiting[execution.workflow_id] = execution
             self.pool.submit(PooledFlow(run(execution, args, kwargs), self.pool.submit).begin)
 
     def inline(self, execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Spawn:
@@ -168,6 +172,7 @@ class Engine:
         """Note that a workflow is in memory."""
         with self._lock:
             self._running[execution.workflow_id] = execution
+            self._waiting.pop(execution.workflow_id, None)
         self.hub.watch(execution.workflow_id, execution.signal)
         if self.closing:
             execution.leave(Released())
@@ -215,6 +220,12 @@ class Engine:
             if left <= 0:
                 return False
             self._emptied.wait(left)
+
+    def check_process(self, execution: Execution) -> None:
+        """Raise `Released` if the process ends: the error that code just met is no outcome, and begins nothing anew."""
+        if process_ends():
+            self.closing = True
+            raise execution.leave(Released())
 
     # Loading
 
@@ -390,7 +401,8 @@ class Engine:
     def cancel_here(self, workflow_ids: Any) -> None:
         """Pass cancellations on to those of the workflows that run in this process."""
         for workflow_id in workflow_ids:
-            execution = self._running.get(workflow_id)
+            # In this order: it is in the one before it leaves the other.
+            execution = self._waiting.get(workflow_id) or self._running.get(workflow_id)
             if execution is not None:
                 execution.request_cancel()
 

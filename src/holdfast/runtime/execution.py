@@ -382,14 +382,14 @@ class Execution:
         with self._lock:
             return not self._pending and (self._last_ticket is None or self._last_ticket.done)
 
-    def barrier(self) -> Flow[None]:
-        """Wait until all that was recorded is durable. Raises `Lost`."""
+    def barrier(self) -> Flow[bool]:
+        """Wait until all that was recorded is durable; tell whether a cancellation is known of then. Raises `Lost`."""
         ticket = self.submit(awaited=True) or self._last_ticket
-        if ticket is None:
-            return
-        yield from self.wait_for(ticket)
-        if self._last_ticket is ticket:
-            self._last_ticket = None
+        if ticket is not None:
+            yield from self.wait_for(ticket)
+            if self._last_ticket is ticket:
+                self._last_ticket = None
+        return self._cancel_requested
 
     def write(self, *writes: Write) -> Flow[Sequence[Any]]:
         """Write now, with all that rides along, and return the results of `writes`. Raises `Lost`."""

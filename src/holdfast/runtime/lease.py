@@ -49,8 +49,24 @@ class Lease:
     def start(self) -> None:
         """Register this worker, take over from those that are dead for certain, then keep going in a thread."""
         self._register()
+        self._warn_of_copy()
         self._round()
         self._thread.start()
+
+    def _warn_of_copy(self) -> None:
+        """Say that the file is a copy of one that was in use: nobody can tell here whether that one still is."""
+        if self._lock is None or not self._lock.is_first:
+            return
+        for peer in self._engine.store.workers():
+            if peer.worker_id != self._engine.worker_id:
+                log.warning(
+                    "this database is a copy, made while worker %s (pid %d on %s) used the original: what ran there "
+                    "goes on here. If it goes on there too, it is done twice: let only one of the two files be used",
+                    peer.worker_id,
+                    peer.pid,
+                    peer.host.partition("/")[0],
+                    extra={"action": "database_copied"},
+                )
 
     def stop(self) -> None:
         """Stop the heartbeat; the row and the lock stay until `resign`."""

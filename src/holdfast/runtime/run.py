@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 import traceback
 from typing import Any
 
@@ -155,7 +156,7 @@ def _call(execution: Execution, frame: Frame, args: tuple[Any, ...], kwargs: dic
     except CodeEnded:
         # The outcome is recorded already, and it is known by now what is to be undone.
         return Ended(Status.FAILED)
-    except (Unwind, KeyboardInterrupt, SystemExit):
+    except (Unwind, KeyboardInterrupt):
         raise
     except WorkflowCancelled as cancelled:
         return Ended(Status.CANCELLED, error=cancelled)
@@ -163,7 +164,10 @@ def _call(execution: Execution, frame: Frame, args: tuple[Any, ...], kwargs: dic
         if not execution.cancel_wanted:
             raise
         return Ended(Status.CANCELLED, error=cancelled)
-    except BaseException as error:  # noqa: BLE001 - any other exception is the workflow's outcome
+    except BaseException as error:
+        if isinstance(error, SystemExit) and threading.current_thread() is threading.main_thread():
+            raise  # in another thread it ends no process: the workflow would run again, at once and for ever
+        execution.engine.check_process(execution)
         _check_the_end(execution)
         return Ended(Status.FAILED, error=error)
     _check_the_end(execution)

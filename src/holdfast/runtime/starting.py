@@ -66,7 +66,7 @@ def start(engine: Engine, call: Call, options: StartOptions) -> Flow[Started]:
     if frame is None or frame.step is not None:
         if options.queue is not None:
             yield from engine.queues.check(options.queue)
-        workflow_id = options.id or _new_id(engine, call, frame)
+        workflow_id = _new_id(engine, call, frame) if options.id is None else options.id
         new = new_workflow(engine, call, options, workflow_id, frame)
         receipt: Receipt = yield Durable(engine.committer.submit(_creation(new, options)))
         return launch(engine, call, _as_created(new, receipt), receipt.results[0])
@@ -76,7 +76,7 @@ def start(engine: Engine, call: Call, options: StartOptions) -> Flow[Started]:
     if recorded is not None:
         return Started(str(execution.value(recorded, str)))
     yield from check_queue(execution, operation, options)
-    workflow_id = options.id or child_id(execution.workflow_id, operation.step_id)
+    workflow_id = child_id(execution.workflow_id, operation.step_id) if options.id is None else options.id
     new = new_workflow(engine, call, options, workflow_id, frame)
     # The id is the same at every replay, so a crash between this commit and the checkpoint starts nothing twice.
     (created,) = yield from execution.write(queues.creation(new, options))
@@ -99,7 +99,7 @@ def call(engine: Engine, call: Call, options: StartOptions) -> Flow[Any]:
         return (yield from _call_child(frame.execution, call, options))
     if options.queue is not None:
         yield from engine.queues.check(options.queue)
-    workflow_id = options.id or _new_id(engine, call, frame)
+    workflow_id = _new_id(engine, call, frame) if options.id is None else options.id
     new = new_workflow(engine, call, options, workflow_id, frame)
     if options.id is None and options.delay is None and frame is None and new.owner is not None:
         # Nobody else can know this id: its creation rides along to the first barrier.
@@ -130,7 +130,7 @@ def _call_child(parent: Execution, call: Call, options: StartOptions) -> Flow[An
     if recorded is not None:
         return parent.value(recorded, hint)
     yield from check_queue(parent, operation, options)
-    workflow_id = options.id or child_id(parent.workflow_id, operation.step_id)
+    workflow_id = child_id(parent.workflow_id, operation.step_id) if options.id is None else options.id
     new = new_workflow(engine, call, options, workflow_id, frame)
     ticket = parent.submit(queues.creation(new, options))
     if ticket is None:

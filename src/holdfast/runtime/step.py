@@ -45,7 +45,9 @@ def run_step(
         started_at=execution.engine.clock.now(),
     )
     interrupted = definition.options.at_most_once and call.declare_intent()
-    yield from execution.barrier()
+    if (yield from execution.barrier()) and not definition.options.at_most_once:
+        # Not behind a recorded intent, which says that the body may have run.
+        execution.check_cancel(operation)
     execution.step_begins(can_be_undone=definition.can_be_undone)
     try:
         return (yield from (call.find_out() if interrupted else call.attempts()))
@@ -94,6 +96,7 @@ class _Call:
         try:
             value = yield from self._body(check, attempt=1)
         except Exception as error:
+            self.execution.engine.check_process(self.execution)
             self._record_error(error, 1)
             raise
         return self._record_value(value, 1)
@@ -126,6 +129,7 @@ class _Call:
         """Return the pause before the next attempt, or record the error as the outcome and return None."""
         failpoints.reached("step.failed")
         execution = self.execution
+        execution.engine.check_process(execution)
         span.failed(error, attempt=attempt)
         execution.check_still_asked(self.operation)
         delay = self.definition.options.policy.delay(attempt, error, execution.engine.ids.chance())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import queue
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from contextvars import copy_context
@@ -15,6 +16,13 @@ from holdfast.runtime.effects import Flow, drive_async
 T = TypeVar("T")
 
 log = logging.getLogger("holdfast.threads")
+
+
+def process_ends() -> bool:
+    """Tell whether the interpreter is on its way out: user code gets no threads or executors any more, and fails."""
+    # The private flag comes first, before the executors of the process are shut down; the others hold without it.
+    begun = getattr(threading, "_SHUTTING_DOWN", False)
+    return bool(begun) or sys.is_finalizing() or not threading.main_thread().is_alive()
 
 
 class ThreadPool:

@@ -67,7 +67,8 @@ def transaction_flow(
     if recorded is not None:
         execution.undo.add_step(definition, recorded, args, kwargs)
         return execution.value(recorded, definition.signature.return_hint)
-    yield from execution.barrier()
+    if (yield from execution.barrier()):
+        execution.check_cancel(operation)
     call = _Call(execution, definition, operation, frame, args, kwargs)
     with engine.tracer.operation(
         kind="transaction", name=definition.name, workflow_id=execution.workflow_id, step_id=operation.step_id
@@ -162,6 +163,7 @@ class _Call:
         return self.execution.checkpoint(self.operation, output=output)
 
     def _fail(self, error: BaseException) -> Any:
+        self.execution.engine.check_process(self.execution)
         self.execution.record(self.operation, error=self.execution.engine.codec.encode_error(error))
         raise error
 

@@ -168,7 +168,7 @@ def _undo_one(execution: Execution, undoable: Undoable, tally: _Tally, *, left: 
         failpoints.reached("undo.before", undoable.step_id)
         yield from _run(execution, with_key(undoable.by, key), args, kwargs)
         failpoints.reached("undo.after", undoable.step_id)
-    except (Unwind, asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+    except (Unwind, asyncio.CancelledError, KeyboardInterrupt):
         raise
     except BaseException as error:
         why = f"{type(error).__name__}: {error}"

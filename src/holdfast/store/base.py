@@ -80,6 +80,9 @@ class Listener(Protocol):
 class WorkerLock(Protocol):
     """A lock that dies with the process that holds it."""
 
+    is_first: bool
+    """No lock was ever taken in this place: a database in which workers live came here as a copy, without theirs."""
+
     def release(self) -> None:
         """Give it up. Idempotent."""
 

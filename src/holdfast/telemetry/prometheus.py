@@ -72,6 +72,8 @@ class EngineMetrics(Collector):
         yield _gauge("holdfast_in_memory", "Workflows in the memory of this process.", len(engine.running))
         yield _gauge("holdfast_backlog", "Units that wait to be written.", engine.committer.backlog)
         yield _counter("holdfast_lease_losses", "How often this worker was taken for dead.", engine.lease_losses)
+        text = "How often the database was found to have lost what it had acknowledged to this process."
+        yield _counter("holdfast_database_losses", text, engine.committer.losses.count)
 
 
 def _of_database(overview: Overview) -> Iterator[Metric]:

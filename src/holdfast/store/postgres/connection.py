@@ -17,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 from holdfast.core.data import dataclass
 from holdfast.errors import ConfigurationError, StoreUnavailable
 from holdfast.store.postgres.faults import driver_errors, is_server_lost, raise_mapped, tidy
+from holdfast.store.postgres.silence import EngineConnection
 
 log = logging.getLogger("holdfast.store.postgres")
 
@@ -85,8 +86,10 @@ class Connector:
         parameters = {**_CLIENT_DEFAULTS, "application_name": f"holdfast {purpose}", **given, "client_encoding": "UTF8"}
         if "," in str(given.get("host", "")):
             parameters.setdefault("target_session_attrs", "read-write")  # after a fail-over, the new primary
+        # How long a statement of user code takes is its own affair.
+        kind = psycopg.Connection if settings is USER_SETTINGS else EngineConnection
         try:
-            connection = psycopg.connect(**parameters, autocommit=True)  # type: ignore[arg-type]  # **dict
+            connection = kind.connect(**parameters, autocommit=True)  # type: ignore[arg-type]  # **dict
         except psycopg.Error as error:
             raise_mapped(error)
             raise

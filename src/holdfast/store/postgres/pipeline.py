@@ -20,6 +20,7 @@ from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
 from holdfast.core.data import dataclass
+from holdfast.store.postgres import silence
 
 _PARAMETER = re.compile(rb"%(?:\((\w+)\)s|(%))")
 _READ_EVENTS = select.POLLIN | select.POLLPRI
@@ -198,7 +199,7 @@ class Pipeline:
         try:
             while self._pgconn.flush():
                 # Both ways: a server that can't get rid of its replies takes nothing more.
-                if any(event & ~select.POLLOUT for _, event in self._poll.poll()):
+                if any(event & ~select.POLLOUT for _, event in self._wait()):
                     self._pgconn.consume_input()
         finally:
             self._poll.modify(self._pgconn.socket, _READ_EVENTS)
@@ -216,9 +217,12 @@ class Pipeline:
 
     def _next(self) -> PGresult | None:
         while self._pgconn.is_busy():
-            self._poll.poll()
+            self._wait()
             self._pgconn.consume_input()
         return self._pgconn.get_result()
+
+    def _wait(self) -> list[tuple[int, int]]:
+        return self._poll.poll(silence.SILENCE * 1000) or silence.give_up(self._pgconn)
 
 
 def _value(value: Any) -> bytes | None:

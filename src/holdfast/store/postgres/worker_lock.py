@@ -33,6 +33,8 @@ class Read(Protocol):
 class PostgresWorkerLock:
     """See `holdfast.store.base.WorkerLock`."""
 
+    is_first = False
+
     def __init__(
         self, watch: Watch, read: Read, worker_id: str, *, schema: str, clock: Callable[[], float] | None
     ) -> None:

@@ -22,6 +22,7 @@ class FileWorkerLock:
     def __init__(self, folder: Path, worker_id: str) -> None:
         """Take the lock. Raises `ConfigurationError` if a living process has this worker id."""
         self._folder = folder
+        self.is_first = not folder.exists()
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
             self._descriptor: int | None = _lock_own(self._path(worker_id))
@@ -90,6 +91,8 @@ def _lock_own(path: Path) -> int:
 
 class MemoryWorkerLock:
     """A database in memory ends with its process: there is nobody to tell."""
+
+    is_first = False
 
     def release(self) -> None:
         """Do nothing."""
