@@ -85,12 +85,12 @@ BUGS = (
     _bug(
         "body-before-barrier",
         "a step's body runs before the outcomes before it are durable",
-        ("runtime/step.py", "    yield from execution.barrier()\n", "    execution.submit()\n"),
+        ("runtime/step.py", "    if (yield from execution.barrier()) and not", "    if execution.submit() and False and not"),
     ),
     _bug(
         "transaction-before-barrier",
         "a transaction runs before the outcomes before it are durable",
-        ("runtime/transaction.py", "    yield from execution.barrier()\n", ""),
+        ("runtime/transaction.py", "    if (yield from execution.barrier()):\n", "    if False:\n"),
     ),
     _bug(
         "journal-not-loaded",

@@ -288,6 +288,7 @@ THREADING = SimpleNamespace(
     Timer=Timer,
     get_ident=_get_ident,
     current_thread=_me,
+    main_thread=lambda: SimpleNamespace(is_alive=lambda: True),
 )
 QUEUE = SimpleNamespace(SimpleQueue=SimpleQueue, Empty=queue.Empty)
 TIME = SimpleNamespace(
