@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.core.model import Fence, Kind, Status
 from holdfast.errors import ConfigurationError, UsageError
-from holdfast.store.base import Fenced, Store
+from holdfast.store.base import Conflict, Fenced, Store
 from holdfast.store.writes import Create, Finish, Record, TakeOver, Unit
 from tests.conformance.kit import Bench, FakeClock, checkpoint, new, next_epoch
 
@@ -50,6 +50,17 @@ def deposit(store: Store, fence: Fence) -> None:
 
 def test_writes_and_checkpoint_commit_together(account: Store, fence: Fence) -> None:
     deposit(account, fence)
+    assert balance(account) == 10
+    assert account.journal("one") == [OUTCOME]
+
+
+def test_one_that_did_not_look_for_its_outcome_can_not_commit_it_again(account: Store, fence: Fence) -> None:
+    deposit(account, fence)
+    with account.transaction() as transaction:
+        assert transaction.begin(fence, None) is None
+        transaction.connection.execute(DEPOSIT)
+        with pytest.raises(Conflict):
+            transaction.commit(fence, OUTCOME)
     assert balance(account) == 10
     assert account.journal("one") == [OUTCOME]
 

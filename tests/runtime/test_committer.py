@@ -15,6 +15,7 @@ from holdfast.runtime.threads import ThreadPool
 from holdfast.store.sqlite.store import SqliteStore
 from holdfast.store.writes import Committed, Create, Unit
 from tests.conformance.kit import new
+from tests.helpers import eventually
 
 
 def nothing() -> None:
@@ -27,11 +28,14 @@ class WatchedStore(SqliteStore):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.threads: list[str] = []
+        self.sizes: list[int] = []
+        """How many units each commit carried."""
         self.before: Callable[[], None] = nothing
         self.after: Callable[[], None] = nothing
 
     def commit(self, units: Sequence[Unit]) -> Committed:
         self.threads.append(threading.current_thread().name)
+        self.sizes.append(len(units))
         self.before()
         committed = super().commit(units)
         self.after()
@@ -68,6 +72,45 @@ def test_what_nobody_waits_for_is_written_too(store: WatchedStore, committer: Co
     committer.stop()
     assert ticket.done
     assert store.get_workflow("one") is not None
+    store.close()
+
+
+class HandsInMeanwhile(threading.Event):
+    """Stands for the committer's pause: others hand in what they have while it lasts."""
+
+    def __init__(self, hand_in: Callable[[], None]) -> None:
+        super().__init__()
+        self._hand_in: Callable[[], None] | None = hand_in
+        self.waited = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        hand_in, self._hand_in = self._hand_in, None
+        if hand_in is not None:
+            hand_in()
+        self.waited.set()
+        return super().wait(timeout)
+
+
+@pytest.mark.parametrize(("first", "waits"), [(5, True), (1, False), (200, False)])
+def test_after_a_small_commit_it_waits_for_what_follows_from_it(
+    store: WatchedStore, committer: Committer, first: int, *, waits: bool
+) -> None:
+    sizes = store.sizes
+    tickets = [committer.submit(unit(f"first-{number}")) for number in range(first)]
+    pause = HandsInMeanwhile(lambda: tickets.extend(committer.submit(unit(f"more-{number}")) for number in range(4)))
+    committer._stopping = pause
+
+    def follow() -> None:
+        if len(sizes) == 1:
+            tickets.append(committer.submit(unit("next")))
+
+    store.after = follow
+    committer.start()
+    eventually(lambda: len(sizes) >= 2)
+    assert sizes[:2] == [first, 5 if waits else 1]
+    assert pause.waited.is_set() is waits
+    committer.stop()
+    assert all(ticket.done for ticket in tickets)
     store.close()
 
 
