@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import random
+from asyncio.events import _get_running_loop, _set_running_loop
 from collections.abc import Callable
 from typing import Any
 
@@ -207,14 +208,14 @@ class Simulator:
     def _switch(self, task: Task, switch: Callable[[], Any]) -> None:
         self.current = task
         if task.loop is not None:
-            asyncio._set_running_loop(task.loop)
+            _set_running_loop(task.loop)
         try:
             switch()
         finally:
-            task.loop = asyncio._get_running_loop()
-            if task.loop is not None:
-                asyncio._set_running_loop(None)
             self.current = None
+            task.loop = _get_running_loop()
+            if task.loop is not None:
+                _set_running_loop(None)
 
     def _fire(self, timer: tuple[float, int, Task, int]) -> None:
         _, _, task, token = timer
