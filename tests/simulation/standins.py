@@ -315,6 +315,7 @@ _REPLACED: dict[str, tuple[object, object]] = {
     "threading": (threading, THREADING),
     "queue": (queue, QUEUE),
     "time": (time, TIME),
+    "monotonic": (time.monotonic, TIME.monotonic),
 }
 
 

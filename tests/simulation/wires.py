@@ -7,6 +7,7 @@ its place from seed to seed, only its pages are put back to those that every see
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
@@ -91,8 +92,7 @@ class Wires:
             self._first = sqlite3.connect(self.path, isolation_level=None)
             self._first.execute("PRAGMA wal_autocheckpoint = 0")
             return
-        for left in self.path.with_name(self.path.name + ".workers").glob("*"):
-            left.unlink()
+        shutil.rmtree(self.path.with_name(self.path.name + ".workers"), ignore_errors=True)
         self._template.backup(self._first)
         self._first.execute(f"PRAGMA schema_version = {self._version}")
         [(busy, _, _)] = self._first.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()

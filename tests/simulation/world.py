@@ -548,7 +548,7 @@ class Alarm(logging.Handler):
             return
         if record.exc_info and not isinstance(record.exc_info[1], (greenlet.GreenletExit, asyncio.CancelledError)):
             world.violate(f"the engine logs {record.getMessage()}: {record.exc_info[1]!r}")
-        elif getattr(record, "action", "") in {"workflow_blocked", "write_refused"}:
+        elif getattr(record, "action", "") in {"workflow_blocked", "write_refused", "database_lost_commits"}:
             world.violate(f"the engine logs {record.getMessage()}")
 
 
