@@ -7,9 +7,9 @@ handed to the world in the instant in which its COMMIT has gone through.
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,96 +18,10 @@ from holdfast.store.sqlite.connection import Connection
 from holdfast.store.sqlite.store import SqliteStore
 from holdfast.store.sqlite.worker_lock import FileWorkerLock
 from holdfast.store.writes import Committed, Unit
-from tests.simulation.scheduler import Process, Task, simulator
+from tests.simulation.scheduler import Process, simulator
 from tests.simulation.standins import Event, Thread
-
-Note = tuple[Any, ...]
-
-_WORKFLOW = "{0}.status, {0}.owner, {0}.epoch, {0}.crashes, {0}.stage, {0}.queue, {0}.wake_at, {0}.cancel_at"
-_COUNTS = "NEW.started - OLD.started, NEW.skipped - OLD.skipped, NEW.missed - OLD.missed"
-_NOTES = (
-    ("workflow+", "INSERT", "workflows", "NEW.id, NEW.name, " + _WORKFLOW.format("NEW")),
-    ("workflow", "UPDATE", "workflows", f"NEW.id, {_WORKFLOW.format('OLD')}, {_WORKFLOW.format('NEW')}"),
-    ("gone", "DELETE", "workflows", "OLD.id"),
-    ("info", "INSERT", "workflow_info", "NEW.id, NEW.parent_id, NEW.deadline_at, NEW.timeout"),
-    ("deadline", "UPDATE", "workflow_info", "NEW.id, OLD.deadline_at, NEW.deadline_at"),
-    (
-        "journal+",
-        "INSERT",
-        "journal",
-        "NEW.workflow_id, NEW.step_id, NEW.branch, NEW.name, NEW.kind, NEW.output, NEW.error, NEW.attempts",
-    ),
-    ("journal", "UPDATE", "journal", "NEW.workflow_id, NEW.step_id"),
-    ("journal", "DELETE", "journal", "OLD.workflow_id, OLD.step_id"),
-    ("outcome+", "INSERT", "outcomes", "NEW.id, NEW.status, NEW.output, NEW.error"),
-    ("outcome", "UPDATE", "outcomes", "NEW.id"),
-    ("outcome", "DELETE", "outcomes", "OLD.id"),
-    (
-        "message+",
-        "INSERT",
-        "messages",
-        "NEW.seq, NEW.workflow_id, NEW.message_id, NEW.topic, NEW.body, NEW.sender_id, NEW.consumed_by",
-    ),
-    ("message", "UPDATE", "messages", "NEW.seq, NEW.workflow_id, OLD.consumed_by, NEW.consumed_by"),
-    ("gone", "DELETE", "messages", "OLD.message_id"),
-    ("stream+", "INSERT", "streams", 'NEW.workflow_id, NEW.stream, NEW."offset", NEW.value'),
-    ("gone", "UPDATE", "streams", "NEW.workflow_id"),
-    ("gone", "DELETE", "streams", "OLD.workflow_id"),
-    ("event", "INSERT", "events", "NEW.workflow_id, NEW.name, NEW.value"),
-    ("event", "UPDATE", "events", "NEW.workflow_id, NEW.name, NEW.value"),
-    (
-        "approval+",
-        "INSERT",
-        "approvals",
-        "NEW.id, NEW.workflow_id, NEW.subject, NEW.status, NEW.expires_at",
-    ),
-    ("approval", "UPDATE", "approvals", "NEW.id, OLD.status, NEW.status, NEW.decided_by, NEW.decided_at"),
-    ("gone", "DELETE", "approvals", "OLD.id"),
-    ("audit+", "INSERT", "approval_audit", "NEW.approval_id, NEW.event"),
-    (
-        "schedule",
-        "UPDATE",
-        "schedules",
-        "NEW.name, OLD.next_at, NEW.next_at, " + _COUNTS,
-    ),
-    ("worker+", "INSERT", "workers", "NEW.worker_id, NEW.alive"),
-    ("worker", "UPDATE", "workers", "NEW.worker_id, OLD.alive, NEW.alive, OLD.suspect_id, NEW.suspect_id"),
-)
-_EFFECTS = """
-CREATE TABLE simulated_effects (workflow_id TEXT NOT NULL, label TEXT NOT NULL, token TEXT NOT NULL);
-CREATE TRIGGER simulated_effect AFTER INSERT ON simulated_effects BEGIN
-    SELECT simulated_note('effect+', NEW.workflow_id, NEW.label, NEW.token);
-END;
-"""
-
-
-def make_template(folder: Path) -> Path:
-    """Make the database that every seed begins with: migrated, and with triggers that report what changes."""
-    path = folder / "template.db"
-    store = SqliteStore(path)
-    store.open()
-    store.close()
-    connection = sqlite3.connect(path)
-    connection.executescript(_EFFECTS)
-    for number, (kind, event, table, columns) in enumerate(_NOTES):
-        connection.execute(
-            f"CREATE TRIGGER simulated_{number} AFTER {event} ON holdfast_{table} "
-            f"BEGIN SELECT simulated_note('{kind}', {columns}); END"
-        )
-    connection.commit()
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.close()
-    return path
-
-
-def copy_template(template: Path) -> Path:
-    """Give a seed its database."""
-    path = template.with_name("simulated.db")
-    for suffix in ("", "-wal", "-shm", "-checkpoint.lock"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-    shutil.rmtree(path.with_name(path.name + ".workers"), ignore_errors=True)
-    shutil.copyfile(template, path)
-    return path
+from tests.simulation.template import Note
+from tests.simulation.wires import Wire, Wires
 
 
 class Watcher:
@@ -119,7 +33,7 @@ class Watcher:
     def after_commit(self, process: Process) -> None:
         """Fail although it went through, or let others go."""
 
-    def committed(self, process: Process, notes: Sequence[Note], writes: Sequence[str]) -> None:
+    def committed(self, process: Process, notes: Sequence[Note]) -> None:
         """Take note of what has become durable."""
 
     def connected(self, process: Process, connection: FaultyConnection) -> None:
@@ -131,6 +45,7 @@ class Watcher:
 
 class _Here:
     watcher = Watcher()
+    wires: Wires | None = None
 
 
 def set_watcher(watcher: Watcher) -> None:
@@ -138,50 +53,100 @@ def set_watcher(watcher: Watcher) -> None:
     _Here.watcher = watcher
 
 
+def set_wires(wires: Wires | None) -> None:
+    """Say what carries the statements of connections."""
+    _Here.wires = wires
+
+
+def _wires() -> Wires:
+    if _Here.wires is None:
+        raise RuntimeError("no simulation runs")
+    return _Here.wires
+
+
+_KINDS = {"COMMIT": "commit", "ROLLBACK": "rollback", "BEGIN IMMEDIATE": "begin"}
+
+
+def _kind(sql: str) -> str:
+    """Tell what a statement is, and remember it."""
+    if sql.startswith("PRAGMA"):
+        kind = "setting" if " = " in sql else "unheard"
+    else:
+        kind = "unheard" if sql.startswith(("SAVEPOINT", "ROLLBACK TO")) else "other"
+    _KINDS[sql] = kind
+    return kind
+
+
 class FaultyConnection(Connection):
-    """The store's connection, each statement of which may be delayed or fail."""
+    """The store's connection, each statement of which may be delayed or fail.
+
+    It is never connected itself: a wire carries its statements, until it is closed. What is not overridden here, and
+    would go to SQLite, raises.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         task = simulator().current
         if task is None:
             raise RuntimeError("only a simulated thread can connect")
         _Here.watcher.before(task.process, "connect")
-        super().__init__(*args, **kwargs)
         self.process = task.process
-        self.notes: list[Note] = []
-        self.create_function("simulated_note", -1, self._note)
+        self._connect = partial(sqlite3.connect, *args, **{**kwargs, "factory": sqlite3.Connection})
+        self._wire: Wire | None = _wires().take(self._connect)
         _Here.watcher.connected(task.process, self)
 
-    def _note(self, *row: Any) -> None:
-        self.notes.append(row)
+    @property
+    def wire(self) -> Wire:
+        """What carries its statements. Raises as a closed connection does."""
+        if self._wire is None:
+            raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
+        return self._wire
+
+    @property
+    def in_transaction(self) -> bool:
+        return self.wire.real.in_transaction
+
+    @property
+    def total_changes(self) -> int:
+        return self.wire.real.total_changes
+
+    def close(self) -> None:
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            _wires().put_aside(wire)
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
-        if sql.startswith(("PRAGMA", "SAVEPOINT", "ROLLBACK TO")):
-            return super().execute(sql, parameters)
+        wire = self._wire or self.wire
+        kind = _KINDS.get(sql) or _kind(sql)
+        if kind == "setting":
+            return self._set(wire, sql)
+        if kind == "unheard":
+            return wire.real.execute(sql)
         watcher, process = _Here.watcher, self.process
-        if sql == "COMMIT":
+        if kind == "commit":
             watcher.before(process, "commit")
-            cursor = super().execute(sql)
-            notes = list(self.notes)
-            self.notes.clear()
-            watcher.committed(process, notes, ())
+            cursor = wire.real.execute(sql)
+            notes, wire.notes = wire.notes, []
+            watcher.committed(process, notes)
             watcher.after_commit(process)
             return cursor
-        if sql == "ROLLBACK":
-            self.notes.clear()
-            return super().execute(sql)
-        if sql == "BEGIN IMMEDIATE":
+        if kind == "rollback":
+            wire.notes = []
+            return wire.real.execute(sql)
+        if kind == "begin":
             watcher.before(process, "begin")
-            self.notes.clear()
-        elif self.in_transaction:
-            watcher.before(process, "statement")
+            wire.notes = []
         else:
-            watcher.before(process, "read")
-        return super().execute(sql, parameters)
+            watcher.before(process, "statement" if wire.real.in_transaction else "read")
+        return wire.real.execute(sql, parameters)
 
     def executemany(self, sql: str, parameters: Any, /) -> sqlite3.Cursor:
         _Here.watcher.before(self.process, "statement")
-        return super().executemany(sql, parameters)
+        return self.wire.real.executemany(sql, parameters)
+
+    def _set(self, wire: Wire, pragma: str) -> sqlite3.Cursor:
+        if pragma == "PRAGMA query_only = 1":
+            self._wire = wire = _wires().only_to_read(wire, self._connect)
+        return wire.set(pragma)
 
 
 class SimulatedStore(SqliteStore):
@@ -254,6 +219,3 @@ class CommitListener:
             except Exception:  # noqa: BLE001 - as the real one: it will look again, here soon
                 here.sleep(0.02)
                 self._heard.set()
-
-
-__all__ = ["CommitListener", "FaultyConnection", "SimulatedStore", "Task", "Watcher", "copy_template", "make_template"]

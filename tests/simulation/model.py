@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.simulation.database import Note
+from tests.simulation.template import Note
 
 SCHEDULE, TICKS = "beat", 2
 """The schedule, and how many seconds lie between its ticks."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import random
+from asyncio.events import _get_running_loop, _set_running_loop
 from collections.abc import Callable
 from typing import Any
 
@@ -171,6 +172,7 @@ class Simulator:
     def run(self, is_over: Callable[[], bool], until: float) -> None:
         """Run tasks until `is_over`, or until the clock shows `until`."""
         ready, timers = self._ready, self._timers
+        draw, is_random, last = self.random.random, self.order == "random", -1 if self.order == "last" else 0
         while self.now < until and not self.halted:
             while timers and timers[0][0] <= self.now:
                 self._fire(heapq.heappop(timers))
@@ -181,11 +183,12 @@ class Simulator:
                     raise Stuck("every task waits, and nothing will wake any of them")
                 self.now = max(self.now, timers[0][0])
                 continue
-            task = ready.pop(self._pick(len(ready)))
-            if task.finished or task.process.dead:
+            task = ready.pop(int(draw() * len(ready)) if is_random else last)
+            process = task.process
+            if task.finished or process.dead:
                 continue
-            if task.process.paused:
-                task.process.parked.append(task)
+            if process.paused:
+                process.parked.append(task)
                 continue
             self.now += TICK
             self.switches += 1
@@ -207,14 +210,14 @@ class Simulator:
     def _switch(self, task: Task, switch: Callable[[], Any]) -> None:
         self.current = task
         if task.loop is not None:
-            asyncio._set_running_loop(task.loop)
+            _set_running_loop(task.loop)
         try:
             switch()
         finally:
-            task.loop = asyncio._get_running_loop()
-            if task.loop is not None:
-                asyncio._set_running_loop(None)
             self.current = None
+            task.loop = _get_running_loop()
+            if task.loop is not None:
+                _set_running_loop(None)
 
     def _fire(self, timer: tuple[float, int, Task, int]) -> None:
         _, _, task, token = timer
@@ -224,11 +227,6 @@ class Simulator:
 
     def _make_ready(self, task: Task) -> None:
         (task.process.parked if task.process.paused else self._ready).append(task)
-
-    def _pick(self, count: int) -> int:
-        if self.order == "random":
-            return int(self.random.random() * count)
-        return 0 if self.order == "first" else count - 1
 
     def _draw(self) -> int:
         return 1 + int(self.random.random() * 2 * self.preempt_every)

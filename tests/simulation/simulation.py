@@ -15,9 +15,11 @@ from pathlib import Path
 
 from holdfast.runtime.ids import Ids
 from tests.simulation import programs
-from tests.simulation.database import FaultyConnection, Watcher, copy_template, make_template, set_watcher
+from tests.simulation.database import FaultyConnection, Watcher, set_watcher, set_wires
 from tests.simulation.scheduler import set_simulator
 from tests.simulation.standins import installed
+from tests.simulation.template import make_template
+from tests.simulation.wires import Wires
 from tests.simulation.world import Alarm, World, make_ids
 
 
@@ -40,8 +42,8 @@ class Result:
 class Simulation:
     """Runs seeds, one at a time."""
 
-    def __init__(self, template: Path, alarm: Alarm) -> None:
-        self._template = template
+    def __init__(self, wires: Wires, alarm: Alarm) -> None:
+        self._wires = wires
         self._alarm = alarm
         self.world: World | None = None
 
@@ -53,7 +55,8 @@ class Simulation:
 
     def run(self, seed: int, *, faults: frozenset[str] | None = None) -> Result:
         """Carry one seed out. `faults`: those that may happen of the ones that the seed has drawn; None: all."""
-        world = self.world = World(seed, copy_template(self._template), faults=faults)
+        self._wires.begin_anew()
+        world = self.world = World(seed, self._wires.path, faults=faults)
         self._alarm.world = world
         set_simulator(world.sim)
         set_watcher(world)
@@ -99,8 +102,10 @@ def simulating() -> Iterator[Simulation]:
     gc.freeze()
     unraisable = sys.unraisablehook
     sys.unraisablehook = lambda _: None
+    wires = Wires(make_template(folder))
+    set_wires(wires)
     try:
-        simulation = Simulation(make_template(folder), alarm)
+        simulation = Simulation(wires, alarm)
         extra = {
             ("holdfast.runtime.engine", "Ids"): simulation.ids,
             ("holdfast.runtime.lease", "host_identity"): lambda: "one host",
@@ -120,4 +125,6 @@ def simulating() -> Iterator[Simulation]:
         log.setLevel(before[0])
         log.propagate = before[1]
         set_simulator(None)
+        set_wires(None)
+        wires.close()
         shutil.rmtree(folder, ignore_errors=True)

@@ -26,13 +26,14 @@ from holdfast.runtime.ids import Ids
 from holdfast.runtime.tracing import NoTracer
 from holdfast.store.writes import Committed, Unit
 from tests.simulation.clients import Clients
-from tests.simulation.database import FaultyConnection, Note, SimulatedStore, Watcher
+from tests.simulation.database import FaultyConnection, SimulatedStore, Watcher
 from tests.simulation.ending import Ending
 from tests.simulation.model import TERMINAL, Model
 from tests.simulation.plan import LEASE, LIMITS, PATIENCE, QUEUES, SCENES, make_plan
 from tests.simulation.programs import Operation
 from tests.simulation.scheduler import Process, Simulator, Stuck
 from tests.simulation.standins import EPOCH
+from tests.simulation.template import Note
 
 RIDES = 0.5
 MOST_COMMITS = 2000
@@ -48,6 +49,9 @@ _ERRORS = {
     "disk full": ("database or disk is full", sqlite3.SQLITE_FULL),
     "locked": ("database is locked", sqlite3.SQLITE_BUSY),
 }
+
+_AT = {"begin": "locked", "read": "broken read", "statement": "broken statement", "commit": "failed commit"}
+"""What the driver may report at which point."""
 
 
 def _error(kind: str) -> sqlite3.OperationalError:
@@ -196,15 +200,10 @@ class World(Watcher):
         if "slow" in rates and draw() < rates["slow"]:
             self._fire("slow", process)
             self.sim.sleep(draw() * 0.5)
-        for fault, at in (
-            ("locked", "begin"),
-            ("broken read", "read"),
-            ("broken statement", "statement"),
-            ("failed commit", "commit"),
-        ):
-            if at == point and fault in rates and draw() < rates[fault]:
-                self._fire(fault, process)
-                raise _error(fault)
+        fault = _AT[point]
+        if fault in rates and draw() < rates[fault]:
+            self._fire(fault, process)
+            raise _error(fault)
         if point == "begin" and "stall" in rates and draw() < rates["stall"]:
             self._stall(process)
         if point == "commit":
@@ -226,7 +225,7 @@ class World(Watcher):
             self.crash(process)
             self.sim.block()
 
-    def committed(self, process: Process, notes: Sequence[Note], writes: Sequence[str]) -> None:
+    def committed(self, process: Process, notes: Sequence[Note]) -> None:
         self.commits += 1
         if self.commits == MOST_COMMITS:
             self.violate(f"I13 it does not come to rest within {MOST_COMMITS} commits")
@@ -549,7 +548,7 @@ class Alarm(logging.Handler):
             return
         if record.exc_info and not isinstance(record.exc_info[1], (greenlet.GreenletExit, asyncio.CancelledError)):
             world.violate(f"the engine logs {record.getMessage()}: {record.exc_info[1]!r}")
-        elif getattr(record, "action", "") in {"workflow_blocked", "write_refused"}:
+        elif getattr(record, "action", "") in {"workflow_blocked", "write_refused", "database_lost_commits"}:
             world.violate(f"the engine logs {record.getMessage()}")
 
 
