@@ -18,6 +18,7 @@ from holdfast.store.management_writes import Delete, SetAttributes
 from holdfast.store.postgres import bulk
 from holdfast.store.postgres.batch import Batch, Held, Read, nothing
 from holdfast.store.postgres.bulk import Part
+from holdfast.store.postgres.exchanges import checkpoint_parameters
 from holdfast.store.postgres.pipeline import Rows
 from holdfast.store.postgres.sql import Columns, columns, text_array
 from holdfast.store.schedule_writes import SCHEDULE_WRITES
@@ -226,23 +227,8 @@ class Commit:
 def record_alone(batch: Batch, fence: Fence, checkpoint: Checkpoint) -> Receipt | None:
     """Commit one checkpoint by itself; None, with nothing written, if its fence does not hold."""
     with batch.pipeline.open():
-        held = batch.run(
-            "record_alone",
-            workflow_id=fence.workflow_id,
-            epoch=fence.epoch,
-            step_id=checkpoint.step_id,
-            branch=checkpoint.branch,
-            name=checkpoint.name,
-            kind=checkpoint.kind._value_,
-            seq=checkpoint.seq,
-            digest=checkpoint.digest,
-            output=checkpoint.output,
-            error=checkpoint.error,
-            attempts=checkpoint.attempts,
-            attempt_errors=checkpoint.attempt_errors,
-            started_at=checkpoint.started_at,
-            finished_at=checkpoint.finished_at,
-        ).fetchall()
+        values = checkpoint_parameters(fence.workflow_id, checkpoint)
+        held = batch.run("record_alone", epoch=fence.epoch, **values).fetchall()
     if not held:
         return None
     return Receipt(accepted=True, results=(None,), cancel_requested=held[0][0] is not None)
