@@ -63,6 +63,7 @@ BUGS = (
         "a zombie's transaction commits",
         ("store/sqlite/transaction.py", "if connection.execute(self._queries[\"held_workflow\"], (fence.workflow_id, fence.epoch)).fetchone() is None:", "if False:"),
         (_SQL + "journal.sql", "WHERE EXISTS (SELECT 1 FROM holdfast_workflows WHERE id = ? AND epoch = ?)\nON CONFLICT", "WHERE ? IS NOT NULL AND ? IS NOT NULL\nON CONFLICT"),
+        ("store/sqlite/transaction.py", ".rowcount != 1:", ".rowcount < 0:"),
     ),
     _bug(
         "claim-takes-what-runs",
@@ -144,6 +145,16 @@ BUGS = (
         "commit-taken-for-done",
         "a commit that failed is taken for one that went through",
         ("runtime/committer.py", "                tries += 1\n", "                tries += 1\n                if tries > 1:\n                    return Committed(receipts=[Receipt(accepted=True, results=(None,) * len(u.writes)) for u in units], news=frozenset(), ready=False)\n"),
+    ),
+    _bug(
+        "commit-taken-for-rollback",
+        "a commit that may have gone through is taken for one that was rolled back, and nobody sends it again",
+        ("runtime/committer.py", "                tries += 1\n", "                tries += 1\n                return Committed(receipts=[Receipt(accepted=False, results=(None,) * len(u.writes)) for u in units], news=frozenset(), ready=False)\n"),
+    ),
+    _bug(
+        "refused-goes-on",
+        "a workflow whose write was refused goes on all the same, with values that are not the recorded ones",
+        ("runtime/execution.py", "        if not receipt.accepted or not (yield from self._was_created()):\n", "        if not (yield from self._was_created()):\n"),
     ),
     _bug(
         "read-only-not-waited-for",

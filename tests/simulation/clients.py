@@ -14,7 +14,7 @@ from holdfast.errors import ApprovalError, ScheduleNotFound, StoreUnavailable, W
 from holdfast.runtime import messages
 from holdfast.runtime.effects import drive
 from tests.simulation.model import SCHEDULE
-from tests.simulation.programs import Author, Operation, simulated, simulated_async
+from tests.simulation.programs import QUEUES, Author, Operation, simulated, simulated_async
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -39,7 +39,7 @@ class Clients:
         world = self._world
         chance, plan = world.chance, world.plan
         peers = [f"w{number}" for number in range(plan.workflows)]
-        author = Author(chance, peers)
+        author = Author(chance, peers, plan.config.suspend_after)
         acts: list[tuple[float, int, Callable[[], object]]] = []
 
         def at(when: float, act: Callable[[], object]) -> None:
@@ -52,6 +52,8 @@ class Clients:
                 at(when + chance.choice([0.0, 2.0]), begin)
             if chance.random() < 0.15:
                 at(when + chance.random() * 10, partial(self._cancel, peer))
+            for number in range(chance.choice([0, 0, 1, 3])):
+                at(when + chance.choice([0.0, 0.0, 3.0]), partial(self._send, peer, chance.choice(["", "t"]), number))
         if plan.schedule is not None:
             seconds = plan.duration * (0.2 + 0.5 * chance.random())
             at(plan.duration * 0.1, partial(self._keep_schedule, author.beat(), seconds))
@@ -65,6 +67,8 @@ class Clients:
         how: dict[str, Any] = {}
         if world.chance.random() < 0.15:
             how["timeout"] = world.chance.choice([3.0, 30.0])
+        if world.chance.random() < 0.25:
+            how["queue"] = world.chance.choice(QUEUES)
         if world.plan.poison and peer == "w0":
             program, is_async, how = [{"kind": "step", "label": "stepPoison", "poison": True}], False, {}
             world.poisoned.add(peer)
@@ -84,10 +88,10 @@ class Clients:
 
         self._in_some_machine("start", start)
 
-    def _send(self, workflow_id: str, topic: str) -> None:
+    def _send(self, workflow_id: str, topic: str, number: int = 0) -> None:
         def send(app: Holdfast) -> None:
-            key = f"{workflow_id}!{topic}"
-            drive(messages.send(app.engine, workflow_id, f"client:{topic}", topic, key))
+            key = f"{workflow_id}!{topic}!{number}"
+            drive(messages.send(app.engine, workflow_id, f"client:{topic}:{number}", topic, key))
 
         self._in_some_machine("send", send)
 

@@ -27,8 +27,11 @@ from tests.simulation.wires import Wire, Wires
 class Watcher:
     """What a world does about statements and commits."""
 
-    def before(self, process: Process, point: str) -> None:
-        """Let others go, fail, or take time. `point`: connect, begin, statement, commit, read."""
+    def before(self, process: Process, point: str, connection: FaultyConnection | None = None) -> None:
+        """Let others go, fail, or take time. `point`: connect, begin, statement, commit, read.
+
+        `connection`: what begins a transaction.
+        """
 
     def after_commit(self, process: Process) -> None:
         """Fail although it went through, or let others go."""
@@ -133,7 +136,7 @@ class FaultyConnection(Connection):
             wire.notes = []
             return wire.real.execute(sql)
         if kind == "begin":
-            watcher.before(process, "begin")
+            watcher.before(process, "begin", self)
             wire.notes = []
         else:
             watcher.before(process, "statement" if wire.real.in_transaction else "read")

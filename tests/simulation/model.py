@@ -64,6 +64,8 @@ class Commit:
     now: float
     touched: set[str] = field(default_factory=set)
     created: list[str] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
+    """Those that were out of memory when their cancellation was asked for."""
     consumed: list[tuple[int, str, str]] = field(default_factory=list)
     received: list[tuple[str, str, str]] = field(default_factory=list)
     effects: list[tuple[str, str, str]] = field(default_factory=list)
@@ -165,6 +167,8 @@ class Model:
         is_left = old.status == "running" and new.status != "running" and new.epoch == old.epoch
         if is_left and old.owner not in commit.owners:
             self._violate(f"I1 {workflow_id} was taken from {old.owner} without raising its epoch")
+        if old.cancel_at is None and new.cancel_at is not None and new.status == "suspended":
+            commit.cancelled.append(workflow_id)
         if (new.owner is not None) != (new.status == "running"):
             self._violate(f"I2 {workflow_id} is {new.status} with the owner {new.owner}")
         if new.crashes > old.crashes and new.crashes > self.exposure[workflow_id]:
@@ -329,6 +333,9 @@ class Model:
     def _after(self, commit: Commit) -> None:
         for workflow_id in commit.touched:
             self._check_ended(workflow_id)
+        for workflow_id in commit.cancelled:
+            if self.rows[workflow_id].status == "suspended":
+                self._violate(f"I13 {workflow_id} is cancelled, and sleeps on")
         self._check_messages(commit)
         self._check_effects(commit)
         self._check_overlap(commit)

@@ -11,8 +11,16 @@ from holdfast.core.schedule import Overlap
 from tests.simulation.model import TICKS, Limits
 
 LEASE, HEARTBEAT = 7.0, 2.0
-QUEUES = (Queue("narrow", concurrency=2, worker_concurrency=1), Queue("paced", concurrency=3, rate=Rate(2, 3.0)))
-LIMITS = {"narrow": Limits(concurrency=2, worker_concurrency=1), "paced": Limits(concurrency=3, rate=(2, 3.0))}
+QUEUES = (
+    Queue("narrow", concurrency=2, worker_concurrency=1),
+    Queue("paced", concurrency=3, rate=Rate(2, 3.0)),
+    Queue("single", concurrency=1),
+)
+LIMITS = {
+    "narrow": Limits(concurrency=2, worker_concurrency=1),
+    "paced": Limits(concurrency=3, rate=(2, 3.0)),
+    "single": Limits(concurrency=1),
+}
 PATIENCE = 400.0
 """Seconds within which all workflows must have ended once everything is healed."""
 

@@ -19,7 +19,7 @@ from holdfast.errors import ResultTimeout, StepOutcomeUnknown, WorkflowFailed, W
 from tests.simulation.scheduler import simulator
 
 Operation = dict[str, Any]
-QUEUES = ("narrow", "paced")
+QUEUES = ("narrow", "paced", "single")
 THE_END = "the program ends here"
 """What a program says that is to fail."""
 
@@ -274,9 +274,10 @@ async def _astart(operation: Operation) -> Any:
 class Author:
     """Writes random programs for the top-level workflows of one run."""
 
-    def __init__(self, chance: random.Random, peers: list[str]) -> None:
+    def __init__(self, chance: random.Random, peers: list[str], suspend_after: float) -> None:
         self._chance = chance
         self._peers = peers
+        self._suspend_after = suspend_after
         self._count = 0
         self._in_branches = False
         """Whether what is being written runs beside others, so that nobody knows which of two events comes last."""
@@ -287,10 +288,17 @@ class Author:
         """Write one program for the workflow `me`; that of a child is not known by its id, so `me` is empty there."""
         chance = self._chance
         count = length if length is not None else chance.randint(2, 6 if depth == 0 else 3)
-        program = [self._operation(me, depth) for _ in range(count)]
+        program = [each for _ in range(count) for each in self._repeated(self._operation(me, depth))]
         if chance.random() < 0.12:
             program.insert(chance.randrange(len(program) + 1), {"kind": "fail", "label": self._label("fail")})
         return program
+
+    def _repeated(self, operation: Operation) -> list[Operation]:
+        """Receive again at once, now and then: what was taken first may not be durable yet."""
+        is_received = operation["kind"] == "recv" and operation["timeout"] is not None
+        if not is_received or self._chance.random() < 0.5:
+            return [operation]
+        return [operation, {**operation, "label": self._label("recv")}]
 
     def _label(self, kind: str) -> str:
         self._count += 1
@@ -371,7 +379,7 @@ class Author:
         return operation
 
     def _recv(self, operation: Operation, me: str, depth: int) -> Operation:
-        operation.update(topic=self._chance.choice(["", "t"]), timeout=self._chance.choice([0, 0.3, 4.0]))
+        operation.update(topic=self._chance.choice(["", "t"]), timeout=self._moment([0, 0.3, 4.0]))
         return operation
 
     def _await(self, operation: Operation, me: str, depth: int) -> Operation:
@@ -389,7 +397,7 @@ class Author:
         operation.update(
             of=self._chance.choice(self._peers),
             name=self._chance.choice("xy"),
-            timeout=self._chance.choice([0, 1, 6.0]),
+            timeout=self._moment([0, 1, 6.0]),
         )
         return operation
 
@@ -405,5 +413,11 @@ class Author:
         return program
 
     def _sleep(self, operation: Operation, me: str, depth: int) -> Operation:
-        operation["seconds"] = self._chance.choice([0.0, 0.2, 1.0, 7.0])
+        operation["seconds"] = self._moment([0.0, 0.2, 1.0, 7.0])
         return operation
+
+    def _moment(self, usual: list[float]) -> float:
+        """Choose for how long to wait: often for about as long as a wait in memory lasts."""
+        if self._chance.random() < 0.7:
+            return self._chance.choice(usual)
+        return round(self._suspend_after + self._chance.choice([-0.004, 0.0, 0.001, 0.002, 0.004, 0.01]), 3)

@@ -115,6 +115,8 @@ class World(Watcher):
         self._jumped = 0.0
         self._minted = 0
         self._healed = False
+        self._lingers = False
+        """Who has just committed is slow to hear of it."""
         self.clients = 0
         self.acked: set[str] = set()
         self.bodies: Counter[tuple[str, str]] = Counter()
@@ -166,7 +168,7 @@ class World(Watcher):
         if isinstance(process, Machine):
             process.connections.append(connection)
 
-    def before(self, process: Process, point: str) -> None:
+    def before(self, process: Process, point: str, connection: FaultyConnection | None = None) -> None:
         task = self.sim.current
         if task is None or task.dying or process.dead:
             raise greenlet.GreenletExit
@@ -178,7 +180,7 @@ class World(Watcher):
         if point == "connect":
             return
         if rates and not self._healed and process.launched:
-            self._meet(process, point, rates)
+            self._meet(process, point, rates, connection)
         if point != "statement":
             if self.chance.random() < 0.4:
                 self.sim.let_others_go()
@@ -195,7 +197,7 @@ class World(Watcher):
                 if kind == "disk full" and point == "commit":
                     raise _error(kind)
 
-    def _meet(self, process: Machine, point: str, rates: dict[str, float]) -> None:
+    def _meet(self, process: Machine, point: str, rates: dict[str, float], connection: FaultyConnection | None) -> None:
         draw = self.chance.random
         if "slow" in rates and draw() < rates["slow"]:
             self._fire("slow", process)
@@ -204,10 +206,15 @@ class World(Watcher):
         if fault in rates and draw() < rates[fault]:
             self._fire(fault, process)
             raise _error(fault)
-        if point == "begin" and "stall" in rates and draw() < rates["stall"]:
+        if point == "begin" and "stall" in rates and draw() < rates["stall"] * self._likelier(process, connection):
             self._stall(process)
         if point == "commit":
             self._perhaps_die(process)
+
+    @staticmethod
+    def _likelier(process: Machine, connection: FaultyConnection | None) -> int:
+        """Stall rather before a transaction with the application's own writes than before what the committer writes."""
+        return 8 if process.store is not None and process.store._writer._connection is not connection else 1
 
     def _stall(self, process: Machine) -> None:
         """Stop a process just before it writes, for so long that others take it for dead."""
@@ -250,7 +257,10 @@ class World(Watcher):
             if rate and self.chance.random() < rate:
                 self._fire("lost reply", process)
                 raise _error("lost reply")
-        if self.chance.random() < 0.3:
+        if self._lingers:
+            self._lingers = False
+            self.sim.sleep(0.01)
+        elif self.chance.random() < 0.3:
             self.sim.let_others_go()
 
     def _worker_changed(self, process: Process, note: Note) -> None:
@@ -268,6 +278,10 @@ class World(Watcher):
         ]  # fmt: skip
         for workflow_id in [suspect] if suspect in running else running:
             self.model.exposure[workflow_id] += 1
+        if machine is not None and machine.paused and not machine.hung and self.chance.random() < 0.5:
+            # What it was about to do comes between the end of its rights and whoever uses them next.
+            self._go_on(machine)
+            self._lingers = True
         silent = self.sim.now - self._heartbeats.get(worker_id, 0.0)
         # One that has just come back may be declared dead by who had watched it be silent until then.
         is_well = machine is not None and not machine.dead and self.sim.now - machine.disturbed_at > LEASE
@@ -458,11 +472,16 @@ class World(Watcher):
                 self._jumped += chance.choice([0.5, 20.0, 3600.0])
             case _:
                 self._fire(scene, machine)
+                if "cut off" in self.plan.faults and chance.random() < 0.5:
+                    self._stage("cut off", machine, alive)
                 self._close(machine)
 
     def _wake_up(self, machine: Machine, seconds: float) -> None:
         self.sim.sleep(seconds)
-        if not machine.dead and not machine.hung:
+        self._go_on(machine)
+
+    def _go_on(self, machine: Machine) -> None:
+        if machine.paused and not machine.dead and not machine.hung:
             machine.disturbed_at = self.sim.now
             self.sim.resume(machine)
             self.tell(f"{machine.name} goes on")
