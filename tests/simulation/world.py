@@ -28,8 +28,10 @@ from holdfast.store.writes import Committed, Unit
 from tests.simulation.clients import Clients
 from tests.simulation.database import FaultyConnection, SimulatedStore, Watcher
 from tests.simulation.ending import Ending
+from tests.simulation.faults import Faults
+from tests.simulation.machine import Machine
 from tests.simulation.model import TERMINAL, Model
-from tests.simulation.plan import LEASE, LIMITS, PATIENCE, QUEUES, SCENES, make_plan
+from tests.simulation.plan import LEASE, LIMITS, PATIENCE, QUEUES, make_plan
 from tests.simulation.programs import Operation
 from tests.simulation.scheduler import Process, Simulator, Stuck
 from tests.simulation.standins import EPOCH
@@ -38,54 +40,6 @@ from tests.simulation.template import Note
 RIDES = 0.5
 MOST_COMMITS = 2000
 """In one run: some twenty times what a run takes."""
-
-_ERRORS = {
-    "broken read": ("disk I/O error", sqlite3.SQLITE_IOERR),
-    "broken statement": ("disk I/O error", sqlite3.SQLITE_IOERR),
-    "failed commit": ("disk I/O error", sqlite3.SQLITE_IOERR),
-    "lost reply": ("disk I/O error", sqlite3.SQLITE_IOERR),
-    "cut off": ("unable to open database file", sqlite3.SQLITE_CANTOPEN),
-    "read-only": ("attempt to write a readonly database", sqlite3.SQLITE_READONLY),
-    "disk full": ("database or disk is full", sqlite3.SQLITE_FULL),
-    "locked": ("database is locked", sqlite3.SQLITE_BUSY),
-}
-
-_AT = {"begin": "locked", "read": "broken read", "statement": "broken statement", "commit": "failed commit"}
-"""What the driver may report at which point."""
-
-
-def _error(kind: str) -> sqlite3.OperationalError:
-    text, code = _ERRORS[kind]
-    error = sqlite3.OperationalError(text)
-    error.sqlite_errorcode = code
-    return error
-
-
-class Machine(Process):
-    """A worker's process: one incarnation of a program that uses Holdfast."""
-
-    def __init__(self, name: str, monotonic_offset: float) -> None:
-        super().__init__(name, monotonic_offset)
-        self.app: Holdfast | None = None
-        self.store: SimulatedStore | None = None
-        self.connections: list[FaultyConnection] = []
-        self.minted: set[str] = set()
-        self.active: Counter[str] = Counter()
-        """The kinds of operations that its workflows are in."""
-        self.left_at: dict[str, float] = {}
-        self.hung = False
-        self.disturbed_at = -1e9
-        """When it was paused or cut off, or came back from that."""
-        self.launched = False
-        self.expected: dict[str, int] = {}
-
-    def is_writing(self) -> bool:
-        """Tell whether it holds the write lock: nobody can go on without a process that hangs with it."""
-        for connection in self.connections:
-            with suppress(sqlite3.ProgrammingError):
-                if connection.in_transaction:
-                    return True
-        return False
 
 
 class World(Watcher):
@@ -111,10 +65,8 @@ class World(Watcher):
         self.machines: list[Machine] = []
         self._everybody: list[Machine] = []
         self._process_of: dict[str, Machine] = {}
-        self._windows: list[tuple[str, Machine | None, float]] = []
-        self._jumped = 0.0
+        self.faults = Faults(self)
         self._minted = 0
-        self._healed = False
         self._lingers = False
         """Who has just committed is slow to hear of it."""
         self.clients = 0
@@ -148,7 +100,7 @@ class World(Watcher):
         self.trace.append(line)
         self.digest = zlib.crc32(line.encode(), self.digest)
 
-    def _fire(self, fault: str, machine: Machine | None = None) -> None:
+    def fire(self, fault: str, machine: Machine | None = None) -> None:
         self.fired[fault] += 1
         machines = self.machines if machine is None else [machine]
         for each in machines:
@@ -160,7 +112,7 @@ class World(Watcher):
 
     def database_now(self) -> float:
         """Read the database's clock."""
-        return EPOCH + self.sim.now + self._jumped
+        return EPOCH + self.sim.now + self.faults.jumped
 
     # Watching the database
 
@@ -174,63 +126,14 @@ class World(Watcher):
             raise greenlet.GreenletExit
         if not isinstance(process, Machine):
             return
-        if self._windows:
-            self._meet_windows(process, point)
-        rates = self.plan.rates
+        self.faults.meet(process, point, connection)
         if point == "connect":
             return
-        if rates and not self._healed and process.launched:
-            self._meet(process, point, rates, connection)
         if point != "statement":
             if self.chance.random() < 0.4:
                 self.sim.let_others_go()
         elif self.sim.preempt_every and self.chance.random() < 0.02:
             self.sim.let_others_go()
-
-    def _meet_windows(self, process: Machine, point: str) -> None:
-        now = self.sim.now
-        self._windows = [window for window in self._windows if window[2] > now]
-        for kind, target, _ in self._windows:
-            if target is None or target is process:
-                if kind == "cut off" or (kind == "read-only" and point == "begin"):
-                    raise _error(kind)
-                if kind == "disk full" and point == "commit":
-                    raise _error(kind)
-
-    def _meet(self, process: Machine, point: str, rates: dict[str, float], connection: FaultyConnection | None) -> None:
-        draw = self.chance.random
-        if "slow" in rates and draw() < rates["slow"]:
-            self._fire("slow", process)
-            self.sim.sleep(draw() * 0.5)
-        fault = _AT[point]
-        if fault in rates and draw() < rates[fault]:
-            self._fire(fault, process)
-            raise _error(fault)
-        if point == "begin" and "stall" in rates and draw() < rates["stall"] * self._likelier(process, connection):
-            self._stall(process)
-        if point == "commit":
-            self._perhaps_die(process)
-
-    @staticmethod
-    def _likelier(process: Machine, connection: FaultyConnection | None) -> int:
-        """Stall rather before a transaction with the application's own writes than before what the committer writes."""
-        return 8 if process.store is not None and process.store._writer._connection is not connection else 1
-
-    def _stall(self, process: Machine) -> None:
-        """Stop a process just before it writes, for so long that others take it for dead."""
-        others = [each for each in self.machines if each.launched and not each.paused and each is not process]
-        if others and not process.is_writing():
-            self._fire("stall", process)
-            self.sim.pause(process)
-            self.sim.spawn(self.sim.outside, lambda: self._wake_up(process, LEASE * 2.5), "waker")
-            self.sim.let_others_go()
-
-    def _perhaps_die(self, process: Machine) -> None:
-        rate = self.plan.rates.get("dies at commit", 0.0)
-        if rate and process.launched and not self._healed and self.chance.random() < rate * 2:
-            self._fire("dies at commit", process)
-            self.crash(process)
-            self.sim.block()
 
     def committed(self, process: Process, notes: Sequence[Note]) -> None:
         self.commits += 1
@@ -251,12 +154,7 @@ class World(Watcher):
     def after_commit(self, process: Process) -> None:
         if not isinstance(process, Machine):
             return
-        rate = self.plan.rates.get("lost reply", 0.0)
-        if process.launched and not self._healed:
-            self._perhaps_die(process)
-            if rate and self.chance.random() < rate:
-                self._fire("lost reply", process)
-                raise _error("lost reply")
+        self.faults.meet_after_commit(process)
         if self._lingers:
             self._lingers = False
             self.sim.sleep(0.01)
@@ -280,7 +178,7 @@ class World(Watcher):
             self.model.exposure[workflow_id] += 1
         if machine is not None and machine.paused and not machine.hung and self.chance.random() < 0.5:
             # What it was about to do comes between the end of its rights and whoever uses them next.
-            self._go_on(machine)
+            self.faults.go_on(machine)
             self._lingers = True
         silent = self.sim.now - self._heartbeats.get(worker_id, 0.0)
         # One that has just come back may be declared dead by who had watched it be silent until then.
@@ -315,7 +213,7 @@ class World(Watcher):
         if seconds and value is None and not self.violations and operation["kind"] in {"sleep", "recv", "get_event"}:
             early = self._first_seen[workflow, operation["label"]] + seconds - self.database_now()
             # What began just before the database's clock jumped ahead was to end by the old one.
-            if early > self._jumped + 0.001:
+            if early > self.faults.jumped + 0.001:
                 self.violate(f"I10 {operation['label']} of {workflow} ended {early:.3f} s early")
 
     def body(self, workflow: str, label: str, key: str, before: tuple[str, ...]) -> str:
@@ -430,75 +328,6 @@ class World(Watcher):
                 self.sim.sleep(0.5)
             self.sim.sleep(self.chance.choice([0.0, 1.0, 6.0]))
 
-    # Faults
-
-    def _nemesis(self) -> None:
-        scenes = [fault for fault in SCENES if fault in self.plan.faults]
-        while scenes and not self._healed:
-            self.sim.sleep(self.chance.expovariate(0.4))
-            alive = [each for each in self.machines if each.launched and not each.paused]
-            if alive and not self.is_healed():
-                self._stage(self.chance.choice(scenes), self.chance.choice(alive), alive)
-
-    def is_healed(self) -> bool:
-        """Tell whether no more faults happen."""
-        return self._healed
-
-    def _stage(self, scene: str, machine: Machine, alive: list[Machine]) -> None:
-        chance, now = self.chance, self.sim.now
-        match scene:
-            case "crash":
-                self._fire(scene, machine)
-                self.crash(machine)
-            case "pause":
-                self._fire(scene, machine)
-                self.sim.pause(machine)
-                seconds = chance.choice([0.5, 3.0, LEASE * 1.5, LEASE * 3])
-                self.sim.spawn(self.sim.outside, lambda: self._wake_up(machine, seconds), "waker")
-            case "hang":
-                if len(alive) > 1 and not machine.is_writing():
-                    self._fire(scene, machine)
-                    machine.hung = True
-                    self.sim.pause(machine)
-            case "cut off":
-                self._fire(scene, machine)
-                machine.disturbed_at = now + chance.choice([1.0, LEASE * 2])
-                self._windows.append((scene, machine, machine.disturbed_at))
-            case "read-only" | "disk full":
-                self._fire(scene)
-                self._windows.append((scene, None, now + chance.choice([0.2, 3.0, 10.0])))
-            case "clock jump":
-                self._fire(scene)
-                self._jumped += chance.choice([0.5, 20.0, 3600.0])
-            case _:
-                self._fire(scene, machine)
-                if "cut off" in self.plan.faults and chance.random() < 0.5:
-                    self._stage("cut off", machine, alive)
-                self._close(machine)
-
-    def _wake_up(self, machine: Machine, seconds: float) -> None:
-        self.sim.sleep(seconds)
-        self._go_on(machine)
-
-    def _go_on(self, machine: Machine) -> None:
-        if machine.paused and not machine.dead and not machine.hung:
-            machine.disturbed_at = self.sim.now
-            self.sim.resume(machine)
-            self.tell(f"{machine.name} goes on")
-
-    def _close(self, machine: Machine) -> None:
-        """Close an application in good order; its process then ends."""
-
-        def close() -> None:
-            app = machine.app
-            if app is not None:
-                machine.launched = False
-                app.close()
-                self.tell("closed")
-                self.crash(machine)
-
-        self.sim.spawn(machine, close, "closer")
-
     # The run
 
     def run(self) -> None:
@@ -507,25 +336,17 @@ class World(Watcher):
         for place in range(self.plan.workers):
             self.sim.spawn(self.sim.outside, lambda place=place: self._supervise(place), "supervisor")  # type: ignore[misc]
         self.sim.spawn(self.sim.outside, self._people.work, "clients")
-        self.sim.spawn(self.sim.outside, self._nemesis, "nemesis")
+        self.sim.spawn(self.sim.outside, self.faults.work, "nemesis")
         try:
             self.sim.run(self._all_ended, until=1 + self.plan.duration)
             if not self.violations:
-                self._heal()
+                self.tell("healed")
+                self.faults.heal()
                 self.sim.run(self._all_ended, until=self.sim.now + PATIENCE)
             if not self.violations:
                 self._check_the_end()
         except Stuck as stuck:
             self.violate(f"I13 {stuck}")
-
-    def _heal(self) -> None:
-        self.tell("healed")
-        self._healed = True
-        self._windows.clear()
-        for machine in self.machines:
-            machine.disturbed_at = self.sim.now
-            if machine.paused and not machine.hung:
-                self.sim.resume(machine)
 
     def _all_ended(self) -> bool:
         return self.clients == 0 and all(
