@@ -103,6 +103,17 @@ def test_room_is_made_when_the_log_reaches_its_end_and_not_by_turns(
     other.close()
 
 
+def test_a_log_in_which_nothing_is_written_gets_room_once(tmp_path: Path) -> None:
+    log = tmp_path / "a.db-wal"
+    log.touch()
+    for _ in range(3):
+        gauge = WalGauge(log, 10_000)
+        gauge.make_room()
+        gauge.make_room()
+        assert log.stat().st_size == 1 << 19
+        gauge.close()
+
+
 def test_what_is_in_the_log_is_found_behind_which_there_is_room(database: sqlite3.Connection, tmp_path: Path) -> None:
     gauge = WalGauge(tmp_path / "a.db-wal", 10_000)
     for number in range(20):

@@ -12,7 +12,6 @@ import fcntl
 import os
 import sqlite3
 import time
-from contextlib import suppress
 from pathlib import Path
 
 from holdfast.errors import StoreUnavailable
@@ -105,6 +104,7 @@ class WalGauge:
     def make_room(self) -> None:
         """Extend the file where the log has reached its end. Whoever calls has the right to write to the database.
 
+        Raises `OSError`, on a full disk for one; nothing depends on the room.
         A commit that makes the file longer has to wait for the file system's own journal as well, which doubles it.
         """
         descriptor = self._open()
@@ -116,16 +116,15 @@ class WalGauge:
             return
         self._end = end
         if self._reaches(descriptor, end):
-            # On a full disk it is SQLite that says so, if it comes to that.
-            with suppress(OSError):
-                self._end += os.pwrite(descriptor, _ROOM, end)
+            self._end += os.pwrite(descriptor, _ROOM, end)
 
     def _reaches(self, descriptor: int, end: int) -> bool:
         """Tell whether the log goes up to `end`: behind it may be another process's room, or an older log."""
         header = os.pread(descriptor, _HEADER, 0)
-        size = _FRAME_HEADER + int.from_bytes(header[8:12], "big")
-        if end < _HEADER + size:
-            return True
+        page_size = int.from_bytes(header[8:12], "big")
+        if not page_size:
+            return end < len(_ROOM)  # nothing is written yet
+        size = _FRAME_HEADER + page_size
         last_frame = _HEADER + ((end - _HEADER) // size - 1) * size
         return os.pread(descriptor, 8, last_frame + 8) == header[16:24]
 

@@ -109,7 +109,8 @@ class Writer:
                 self._guard.share(deadline)
             begin_immediate(connection, deadline)
             if self._gauge is not None:
-                self._gauge.make_room()
+                with suppress(OSError):  # it is SQLite that says what is wrong with the file, if it comes to that
+                    self._gauge.make_room()
         except BaseException as error:
             self._end_turn()
             raise_mapped(error)
