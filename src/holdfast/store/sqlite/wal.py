@@ -125,7 +125,10 @@ class WalGauge:
         if not page_size:
             return end < len(_ROOM)  # nothing is written yet
         size = _FRAME_HEADER + page_size
-        last_frame = _HEADER + ((end - _HEADER) // size - 1) * size
+        frames = (end - _HEADER) // size
+        if not frames:
+            return True
+        last_frame = _HEADER + (frames - 1) * size
         return os.pread(descriptor, 8, last_frame + 8) == header[16:24]
 
     def is_long(self) -> bool:
