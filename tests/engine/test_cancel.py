@@ -78,6 +78,25 @@ def test_a_workflow_out_of_memory_is_woken_to_be_cancelled(app: Holdfast) -> Non
     assert cleaned == ["waits"]
 
 
+@workflow
+def sleeps() -> None:
+    try:
+        sleep(600)
+    finally:
+        clean("first")
+        sleep(0.5)  # out of memory, and back by a replay
+        clean("second")
+
+
+def test_one_that_was_cancelled_asleep_is_replayed_to_where_it_heard_of_it(app: Holdfast) -> None:
+    handle = start(sleeps)
+    eventually(lambda: handle.status() is Status.SUSPENDED)
+    handle.cancel()
+    eventually(lambda: handle.status() in {Status.CANCELLED, Status.BLOCKED})
+    assert handle.status() is Status.CANCELLED
+    assert cleaned == ["first", "second"]
+
+
 def test_children_follow(app: Holdfast) -> None:
     handle = start(has_a_child)
     child = retrieve(f"{handle.id}/bides#1")

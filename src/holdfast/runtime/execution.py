@@ -160,6 +160,10 @@ class Execution:
             raise self.gone
         self.unwinding.check(operation.branch)
         if self._delivery.is_heard and self._was_cancelled_at(operation):
+            with self._lock:
+                if self.journal.find(operation.step_id) is not None:
+                    # A sleep is recorded when it begins: what cleans up after it is not asked for in its place.
+                    self.journal.take(operation)
             raise WorkflowCancelled(self.workflow_id)
         try:
             with self._lock:
