@@ -36,6 +36,13 @@ def test_no_rule_is_broken_under_any_of_some_hundred_seeds() -> None:
     assert f"{SEEDS} seeds, 0 failed" in ran.stdout
 
 
+@pytest.mark.parametrize("seed", [1081])
+def test_a_seed_that_found_a_defect_breaks_no_rule_any_more(seed: int) -> None:
+    ran = simulate("--seed", str(seed))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "VIOLATED" not in ran.stdout
+
+
 def test_a_seed_gives_the_same_trace_in_another_process() -> None:
     first, second = simulate("--seed", "23"), simulate("--seed", "23")
     assert "; faults: " in first.stdout, first.stdout

@@ -103,6 +103,8 @@ class Engine:
         self.heard_at: float | None = None
         """When (monotonic) the database took this worker's last heartbeat."""
         self.closing = False
+        self.wants_room = False
+        """The worker has had no room for what it could claim: whoever leaves memory tells it."""
         self._lock = threading.Lock()
         self._running: dict[str, Execution] = {}
         self._waiting: dict[str, Execution] = {}
@@ -188,7 +190,7 @@ class Engine:
             self.hub.publish((execution.workflow_id,))
         if empty:
             self._emptied.set()
-        if full or execution.crashes >= self.config.isolate_from:
+        if full or self.wants_room or execution.crashes >= self.config.isolate_from:
             self.hub.work.set()
 
     def write_what_rides(self) -> None:

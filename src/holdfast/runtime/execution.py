@@ -159,17 +159,16 @@ class Execution:
         if self.gone is not None:
             raise self.gone
         self.unwinding.check(operation.branch)
-        if self._delivery.is_heard and self._was_cancelled_at(operation):
-            with self._lock:
-                if self.journal.find(operation.step_id) is not None:
-                    # A sleep is recorded when it begins: what cleans up after it is not asked for in its place.
-                    self.journal.take(operation)
+        cancelled = self._delivery.is_heard and self._was_cancelled_at(operation)
+        if cancelled and self.journal.find(operation.step_id) is None:
             raise WorkflowCancelled(self.workflow_id)
         try:
             with self._lock:
                 recorded = self.journal.take(operation)
         except Mismatch as mismatch:
             raise self.leave(Diverged(mismatch, user_line(traceback.extract_stack()))) from None
+        if cancelled:  # in a sleep, which is recorded when it begins: nothing else comes in its place
+            raise WorkflowCancelled(self.workflow_id)
         if recorded is None and operation.branch != UNDO_BRANCH:
             if self._code_ended or self.undo_begun is not None:
                 raise CodeEnded
@@ -489,8 +488,6 @@ class Execution:
         """Count the branch that had opened others and goes on."""
         with self._lock:
             self.busy += 1
-
-    # Payloads
 
     def value(self, recorded: Checkpoint, hint: Any) -> Any:
         """Return what was recorded, or raise it; leave if it can't be read. See `runtime.recorded`."""

@@ -120,9 +120,12 @@ class Worker:
         """Claim once; tell whether there may be more at once."""
         engine = self._engine
         names = engine.definitions.workflow_names()
+        # Said before the look, so that nobody who makes room meanwhile keeps it to himself.
+        engine.wants_room = True
         room = engine.config.max_running - len(engine.running) - engine.pool.backlog
         if room <= 0 or not names or engine.closing:
             return False
+        engine.wants_room = False
         for limit, queue_limit in self._shares(room):
             claim = Claim(
                 claim_id=engine.ids.new(),
