@@ -25,7 +25,7 @@ test: venv chromium ## run every test: real PostgreSQL, real browser, real crash
 coverage: venv chromium ## run every test and report which branches none of them took
 	$(BIN)/coverage erase && $(BIN)/coverage run -m pytest -n 2 $(ARGS) && $(BIN)/coverage combine -q && $(BIN)/coverage report --skip-covered
 
-bench: venv ## measure Holdfast beside its peers, and write benchmarks/RESULTS.md (about half an hour)
+bench: venv ## measure Holdfast beside its peers, and write benchmarks/RESULTS.md (about an hour)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 crash: venv ## kill real processes at every write and every effect, and write docs/crash-matrix.md (some minutes)
