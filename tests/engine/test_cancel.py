@@ -79,7 +79,7 @@ def test_a_workflow_out_of_memory_is_woken_to_be_cancelled(app: Holdfast) -> Non
 
 
 @workflow
-def sleeps() -> None:
+def sleeps_and_cleans_up() -> None:
     try:
         sleep(600)
     finally:
@@ -89,7 +89,7 @@ def sleeps() -> None:
 
 
 def test_one_that_was_cancelled_asleep_is_replayed_to_where_it_heard_of_it(app: Holdfast) -> None:
-    handle = start(sleeps)
+    handle = start(sleeps_and_cleans_up)
     eventually(lambda: handle.status() is Status.SUSPENDED)
     handle.cancel()
     eventually(lambda: handle.status() in {Status.CANCELLED, Status.BLOCKED})
