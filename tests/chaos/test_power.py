@@ -29,14 +29,6 @@ TORN = 8 if _ALL else 2
 """How many of the ways in which writes may be kept in part are tried, of each moment."""
 
 
-@pytest.fixture
-def strace() -> str:
-    found = shutil.which("strace")
-    if found is None:
-        pytest.skip("no strace here: apt-get install strace")
-    return found
-
-
 def recorded(strace: str, folder: Path) -> tuple[Disk, list[Call]]:
     """Return the files as they were before the process, and all that it did to them."""
     folder.mkdir()

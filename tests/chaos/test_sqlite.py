@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,14 +18,6 @@ pytestmark = [pytest.mark.chaos, pytest.mark.crash]
 _CALLS = "pwrite64,fdatasync,ftruncate,unlink"
 _ALL = int(os.environ.get("KILLS", "0")) > 20
 _PLACES = range(1, 500) if _ALL else (1, 20, 60)
-
-
-@pytest.fixture
-def strace() -> str:
-    found = shutil.which("strace")
-    if found is None:
-        pytest.skip("no strace here: apt-get install strace")
-    return found
 
 
 def run_under(strace: str, how: str, url: str, effects: Path) -> tuple[bool, set[str]]:

@@ -96,8 +96,7 @@ def _preload(ledger: Ledger, units: Sequence[Unit]) -> None:
         if unit.fence is not None:
             workflow_ids.add(unit.fence.workflow_id)
         for write in unit.writes:
-            kind = type(write)
-            if kind is Record:
+            if type(write) is Record:
                 continue
             if isinstance(write, Create):
                 workflow_ids.add(write.workflow.workflow_id)
