@@ -4,9 +4,9 @@ from __future__ import annotations
 
 _COMMITTED = b"COMMIT\0"
 """The server's word that a COMMIT went through."""
-_ALONE = b"holdfast_record_alone"
-"""The statement that is a transaction by itself, as the store prepares it."""
-_WROTE, _REFUSED = b"SELECT 1\0", b"SELECT 0\0"
+_ALONE = b"holdfast_record_alone", b"holdfast_create_alone"
+"""The statements that are a transaction by themselves, as the store prepares them."""
+_WROTE, _REFUSED = (b"SELECT 1\0", b"INSERT 0 1\0"), (b"SELECT 0\0", b"INSERT 0 0\0")
 
 
 class CommitReplies:
@@ -17,11 +17,15 @@ class CommitReplies:
 
     def asked(self, data: bytes) -> None:
         """Take note of what the client sends."""
-        self._alone = self._alone or _ALONE in data
+        self._alone = self._alone or _has(data, _ALONE)
 
     def has_one(self, data: bytes) -> bool:
         """Tell whether the server says here that something is committed."""
-        alone = self._alone and (_WROTE in data or _REFUSED in data)
-        if alone:
+        wrote = self._alone and _has(data, _WROTE)
+        if wrote or (self._alone and _has(data, _REFUSED)):
             self._alone = False
-        return _COMMITTED in data or (alone and _WROTE in data)
+        return _COMMITTED in data or wrote
+
+
+def _has(data: bytes, any_of: tuple[bytes, ...]) -> bool:
+    return any(each in data for each in any_of)

@@ -52,6 +52,8 @@ ONLY_POSTGRES = {
     "transaction_began": "tells whether user code ended the transaction; sqlite3 knows that without asking",
     "consume_messages": "SQLite consumes one after the other: consume_message",
     "put_attributes": "SQLite has no UPDATE in WITH: put_attribute, drop_attribute",
+    "create_alone": "SQLite has no round trips to save: insert_workflow_info and insert_workflow",
+    "finish_alone": "SQLite has no round trips to save: insert_checkpoints, insert_outcome and finish_workflow",
     "record_alone": "SQLite has no round trips to save: held_workflow and insert_checkpoints",
     "release_strays": "a dead worker's creations; SQLite uses release_workflow",
     "notify": "SQLite watches its log file",

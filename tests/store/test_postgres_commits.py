@@ -74,6 +74,7 @@ def whole_workflow() -> Unit:
 
 LOST = {
     "a workflow from its creation to its end": [whole_workflow()],
+    "a creation": [Unit(fence=FENCE, writes=(Create(workflow=new("one")),))],
     "a checkpoint": [Unit(fence=FENCE, writes=(Record(checkpoint=checkpoint()),))],
     "an outcome": [Unit(fence=FENCE, writes=(Record(checkpoint=checkpoint()), DONE))],
     "a suspension": [Unit(fence=FENCE, writes=(Suspend(wake_at=None, waits=(for_message("one"),)),))],
@@ -90,6 +91,7 @@ def test_a_commit_whose_reply_was_lost_is_done_once(
     units: list[Unit], proxy: Proxy, store: PostgresStore, open_store: Callable[..., PostgresStore]
 ) -> None:
     cut_off = open_store(proxy.url)
+    write(store, Register(worker=worker("w1"), lease_seconds=30))
     if isinstance(units[0].writes[0], Claim):
         write(store, Create(workflow=new("waits", owner=None)), Create(workflow=new("later", owner=None)))
     elif not isinstance(units[0].writes[0], Create):
@@ -150,6 +152,41 @@ def test_a_take_over_waits_for_a_commit_that_has_checked_its_fence(
         assert take_over.result(20).results == (["one"],)
     assert [each.output for each in store.journal("one")] == ['"mine"']
     assert not write(store, Record(checkpoint=checkpoint("/pay#2")), fence=FENCE).accepted
+
+
+def test_whoever_began_to_wait_while_an_outcome_waited_for_the_row_is_woken(
+    store: PostgresStore, postgres_url: str
+) -> None:
+    write(store, Create(workflow=new("one")))
+    write(store, Create(workflow=new("waiter")))
+    with psycopg.connect(postgres_url) as other, ThreadPoolExecutor() as threads:
+        # Another process suspends a workflow that waits for this one, and has not committed yet.
+        other.execute("SELECT FROM holdfast.workflows WHERE id = 'one' FOR NO KEY UPDATE")
+        commit = threads.submit(store.commit, [Unit(fence=FENCE, writes=(Record(checkpoint=checkpoint()), DONE))])
+        wait_until_blocked(postgres_url, "committer")
+        other.execute("UPDATE holdfast.workflows SET status = 'suspended', owner = NULL WHERE id = 'waiter'")
+        other.execute("INSERT INTO holdfast.waits VALUES ('waiter', 'one', 'result', '')")
+        other.commit()
+        assert commit.result(20).ready
+    found = store.get_workflow("waiter")
+    assert found is not None
+    assert found.status is Status.ENQUEUED
+
+
+def test_a_worker_declared_dead_while_its_creation_waited_does_not_keep_it(
+    store: PostgresStore, postgres_url: str
+) -> None:
+    write(store, Register(worker=worker("w1"), lease_seconds=30))
+    with psycopg.connect(postgres_url) as other, ThreadPoolExecutor() as threads:
+        other.execute("SELECT FROM holdfast.workers WHERE worker_id = 'w1' FOR UPDATE")
+        commit = threads.submit(write, store, Create(workflow=new("one")), fence=FENCE)
+        wait_until_blocked(postgres_url, "committer")
+        other.execute("UPDATE holdfast.workers SET alive = false WHERE worker_id = 'w1'")
+        other.commit()
+        assert not commit.result(20).accepted
+    found = store.get_workflow("one")
+    assert found is not None
+    assert (found.status, found.owner) == (Status.ENQUEUED, None)
 
 
 def test_a_transaction_whose_workflow_was_taken_over_meanwhile_is_fenced(

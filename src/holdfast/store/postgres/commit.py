@@ -13,12 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from holdfast.core.model import Checkpoint, Fence, Kind, NewWorkflow, Status
+from holdfast.core.model import Fence, Kind, NewWorkflow, Status
 from holdfast.store.management_writes import Delete, SetAttributes
 from holdfast.store.postgres import bulk
 from holdfast.store.postgres.batch import Batch, Held, Read, nothing
 from holdfast.store.postgres.bulk import Part
-from holdfast.store.postgres.exchanges import checkpoint_parameters
 from holdfast.store.postgres.pipeline import Rows
 from holdfast.store.postgres.sql import Columns, columns, text_array
 from holdfast.store.schedule_writes import SCHEDULE_WRITES
@@ -222,16 +221,6 @@ class Commit:
 
     def _other_writes(self) -> Iterator[Write]:
         return (write for part in self._plan.parts if not part.is_plain for write in part.unit.writes)
-
-
-def record_alone(batch: Batch, fence: Fence, checkpoint: Checkpoint) -> Receipt | None:
-    """Commit one checkpoint by itself; None, with nothing written, if its fence does not hold."""
-    with batch.pipeline.open():
-        values = checkpoint_parameters(fence.workflow_id, checkpoint)
-        held = batch.run("record_alone", epoch=fence.epoch, **values).fetchall()
-    if not held:
-        return None
-    return Receipt(accepted=True, results=(None,), cancel_requested=held[0][0] is not None)
 
 
 def _written_to(write: Write) -> Iterable[str]:

@@ -9,7 +9,7 @@ from holdfast.store.postgres.batch import Batch, Read
 from holdfast.store.rows import checkpoint_values
 from holdfast.store.writes import Append, PutEvent, Send
 
-_CHECKPOINT = (
+CHECKPOINT = (
     "workflow_id",
     "step_id",
     "branch",
@@ -95,4 +95,4 @@ def append(batch: Batch, _fence: Fence | None, write: Append) -> Read:
 
 def checkpoint_parameters(workflow_id: str, checkpoint: Checkpoint) -> dict[str, Any]:
     """Name the journal's columns, for statements that write one row."""
-    return dict(zip(_CHECKPOINT, checkpoint_values(workflow_id, checkpoint), strict=True))
+    return dict(zip(CHECKPOINT, checkpoint_values(workflow_id, checkpoint), strict=True))

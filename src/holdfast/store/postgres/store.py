@@ -22,8 +22,9 @@ from holdfast.store.management_reads import ManagementReads
 from holdfast.store.migrate import refuse_missing
 from holdfast.store.overview import Inspection
 from holdfast.store.overview_reads import OverviewReads
+from holdfast.store.postgres.alone import commit_alone
 from holdfast.store.postgres.batch import Batch
-from holdfast.store.postgres.commit import Commit, in_turns, record_alone
+from holdfast.store.postgres.commit import Commit, in_turns
 from holdfast.store.postgres.connection import HINT_SETTINGS, USER_SETTINGS, WRITE_SETTINGS, Connector, Pool, Session
 from holdfast.store.postgres.faults import is_server_lost, user_errors
 from holdfast.store.postgres.handlers import HANDLERS
@@ -36,7 +37,7 @@ from holdfast.store.postgres.watch import Subscription, Watch, payload
 from holdfast.store.postgres.worker_lock import PostgresWorkerLock
 from holdfast.store.queue_reads import QueueReads
 from holdfast.store.schedule_reads import ScheduleReads
-from holdfast.store.writes import Committed, Unit, lone_checkpoint
+from holdfast.store.writes import Committed, Unit
 
 log = logging.getLogger("holdfast.store.postgres")
 
@@ -171,10 +172,7 @@ class PostgresStore(QueueReads, ManagementReads, ScheduleReads, OverviewReads):
         with self._writer.use() as connection:
             now = None if self._clock is None else self._clock()
             batch = Batch(Pipeline(connection), self._statements, now)
-            alone = lone_checkpoint(units)
-            if alone is not None and (receipt := record_alone(batch, *alone)) is not None:
-                return Committed(receipts=[receipt])
-            return Commit(batch, units, HANDLERS).write()
+            return commit_alone(batch, units) or Commit(batch, units, HANDLERS).write()
 
     def _texts(self, texts: Iterable[str]) -> Any:
         return text_array(texts)

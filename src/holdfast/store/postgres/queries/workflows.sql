@@ -39,6 +39,27 @@ FROM unnest(
 JOIN {schema}.workflow_info AS i ON i.id = n.id AND i.request_id = n.request_id
 ON CONFLICT (id) DO NOTHING;
 
+-- name: create_alone
+-- insert_workflow_infos and insert_workflows for one workflow that its creator runs, in one statement that is its own
+-- transaction. No row: the id is taken, or the worker declared dead, and nothing is written. SQLite has no round trips
+-- to save.
+WITH worker AS (
+    SELECT k.worker_id FROM {schema}.workers AS k WHERE k.worker_id = %(owner)s AND k.alive FOR KEY SHARE
+), made AS (
+    INSERT INTO {schema}.workflow_info
+        (id, version, input, input_digest, request_id, parent_id, created_at, deadline_at, traceparent, timeout)
+    SELECT
+        %(workflow_id)s, %(version)s, %(input)s, %(input_digest)s, %(request_id)s, %(parent_id)s,
+        %(created_at)s::float8, %(deadline_at)s::float8, %(traceparent)s, %(timeout)s::float8
+    FROM worker
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id
+)
+INSERT INTO {schema}.workflows (id, name, status, owner, epoch, queue, priority, partition_key)
+SELECT made.id, %(name)s, 'running', %(owner)s, 1, %(queue)s, %(priority)s::int, %(partition)s FROM made
+ON CONFLICT (id) DO NOTHING
+RETURNING id;
+
 -- name: insert_outcomes
 -- `held_status` is what the row has now: running, or the outcome itself where one commit creates and ends a workflow.
 -- `request_id` is set where the same unit creates the workflow: the write belongs to that creation, not to another
@@ -69,6 +90,41 @@ WITH ended AS (
     RETURNING w.id
 )
 UPDATE {schema}.workers AS k SET suspect_id = NULL FROM ended WHERE k.suspect_id = ended.id;
+
+-- name: finish_alone
+-- insert_checkpoints, insert_outcomes and finish_workflows for one workflow and its last checkpoint, if there is one. No
+-- row: the fence does not hold, and nothing is written.
+WITH held AS (
+    SELECT w.id, w.cancel_at,
+        CASE WHEN w.queue IS NOT NULL THEN (SELECT q.is_limited FROM {schema}.queues AS q WHERE q.name = w.queue) END
+        AS is_limited
+    FROM {schema}.workflows AS w
+    WHERE w.id = %(workflow_id)s AND w.epoch = %(epoch)s AND w.status IN ('running', '')
+    FOR NO KEY UPDATE OF w
+), recorded AS (
+    INSERT INTO {schema}.journal (
+        workflow_id, step_id, branch, name, kind, seq, digest, output, error, attempts, attempt_errors, started_at,
+        finished_at
+    )
+    SELECT
+        held.id, %(step_id)s, %(branch)s, %(name)s, %(kind)s, %(seq)s::int, %(digest)s, %(output)s, %(error)s,
+        %(attempts)s::int, %(attempt_errors)s, %(started_at)s::float8, %(finished_at)s::float8
+    FROM held WHERE %(step_id)s::text IS NOT NULL
+    ON CONFLICT (workflow_id, step_id) DO NOTHING
+), outcome AS (
+    INSERT INTO {schema}.outcomes (id, status, output, error, finished_at)
+    SELECT held.id, %(status)s, %(result)s, %(failure)s,
+        coalesce(%(now)s::float8, extract(epoch FROM clock_timestamp())::float8)
+    FROM held
+    ON CONFLICT (id) DO NOTHING
+), ended AS (
+    UPDATE {schema}.workflows AS w SET status = %(status)s, owner = NULL, wake_at = NULL, crashes = 0
+    FROM held WHERE w.id = held.id
+    RETURNING w.id
+), cleared AS (
+    UPDATE {schema}.workers AS k SET suspect_id = NULL FROM ended WHERE k.suspect_id = ended.id
+)
+SELECT held.cancel_at, held.is_limited FROM held;
 
 -- name: release_strays
 -- What workers created or claimed for themselves after they were declared dead: nobody would take it over.
