@@ -52,15 +52,59 @@ def commit(store: SqliteStore, name: str) -> None:
 
 def settled(listener: WalListener) -> int:
     """Wait until the listener has nothing to ask any more; return how often it asked."""
-    eventually(lambda: listener.looks_left == 0)
+    eventually(lambda: listener.is_quiet)
     return listener.queries
 
 
-def test_idle_costs_no_query(listener: WalListener) -> None:
+def test_idle_costs_no_query_and_no_look(monkeypatch: pytest.MonkeyPatch, listener: WalListener) -> None:
+    monkeypatch.setattr("holdfast.store.sqlite.listener.REST", 3600.0)
     before = settled(listener)
-    ticks = listener.ticks
-    eventually(lambda: listener.ticks > ticks + 20)
+    eventually(lambda: listener.rests, message="it waits to be told")
     assert listener.queries == before
+
+
+@pytest.mark.parametrize("tells", ["the system", "nobody"])
+def test_a_quiet_listener_hears_of_anothers_commit(
+    tells: str, store: SqliteStore, tmp_path: Path, ears: Ears, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("holdfast.store.sqlite.listener.REST", 3600.0)
+    if tells == "nobody":
+        monkeypatch.setattr("ctypes.CDLL", lambda *_args, **_options: object())
+    listener = store.listen(ears)
+    assert isinstance(listener, WalListener)
+    other = SqliteStore(tmp_path / "a.db")
+    other.open()
+    for number in range(3):
+        settled(listener)
+        if tells == "the system":
+            eventually(lambda: listener.rests)
+        ears.called.clear()
+        commit(other, f"{number}")
+        assert ears.called.wait(10)
+    listener.stop()
+    other.close()
+
+
+def test_a_quiet_listener_follows_a_log_that_was_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("holdfast.store.sqlite.listener.REST", 0.01)
+    wal, asked = tmp_path / "a.db-wal", threading.Semaphore(0)
+    wal.write_bytes(b"old")
+
+    def others_committed() -> bool:
+        asked.release()
+        return False
+
+    listener = WalListener(wal, others_committed, lambda _: None)
+    settled(listener)
+    wal.rename(tmp_path / "moved")
+    wal.write_bytes(b"new")
+    settled(listener)
+    while asked.acquire(blocking=False):
+        pass
+    with wal.open("ab") as file:
+        file.write(b"more")
+    assert asked.acquire(timeout=10)
+    listener.stop()
 
 
 def test_own_commits_and_transactions_are_not_heard(store: SqliteStore, listener: WalListener, ears: Ears) -> None:
