@@ -12,8 +12,8 @@ import pytest
 
 from tests.chaos.oracle import audit, create_ledger
 from tests.chaos.programs import environment
-from tests.chaos.proxy import ChaosProxy
 from tests.helpers import ScriptProcess
+from tests.postgres_proxy import PostgresProxy
 from tests.postgres_server import PostgresServer
 from tests.store.postgres_kit import terminate
 
@@ -48,7 +48,7 @@ def work_through(url: str, direct: str, effects: Path, trouble: Callable[[], obj
 
 
 def test_every_second_reply_to_commit_is_lost_and_each_effect_is_there_once(postgres_url: str, tmp_path: Path) -> None:
-    proxy = ChaosProxy(postgres_url)
+    proxy = PostgresProxy(postgres_url)
     try:
         proxy_trouble = lambda: proxy.lose_commit_replies(every=2)  # noqa: E731 - it is handed on
         assert work_through(proxy.url, postgres_url, tmp_path / "effects", proxy_trouble) == _REFUNDS
@@ -58,7 +58,7 @@ def test_every_second_reply_to_commit_is_lost_and_each_effect_is_there_once(post
 
 
 def test_connections_are_cut_again_and_again(postgres_url: str, tmp_path: Path) -> None:
-    proxy = ChaosProxy(postgres_url)
+    proxy = PostgresProxy(postgres_url)
     try:
         assert work_through(proxy.url, postgres_url, tmp_path / "effects", proxy.cut) == _REFUNDS
         assert proxy.cut_off
@@ -67,7 +67,7 @@ def test_connections_are_cut_again_and_again(postgres_url: str, tmp_path: Path) 
 
 
 def test_connections_are_left_half_open_again_and_again(postgres_url: str, tmp_path: Path) -> None:
-    proxy = ChaosProxy(postgres_url)
+    proxy = PostgresProxy(postgres_url)
     calls = itertools.count()
 
     def trouble() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 
@@ -28,7 +29,7 @@ def test_a_workflow_that_crashes_is_set_aside_and_of_those_beside_it_none_is_los
             if number == COUNT // 2:
                 client.options(id="poison").start(definition_of(chaos_poison).name)
         store = client.engine.store
-        deaths = deaths_until_the_end(store_url, store)
+        deaths = deaths_until_the_end(PROGRAM, [store_url], store)
         records = {each.workflow_id: each for each in store.list_workflows(WorkflowFilter(limit=COUNT + 1))}
         poison = records.pop("poison")
         assert (poison.status, poison.crashes) == (Status.DEAD, CONFIG.crash_limit)
@@ -45,11 +46,11 @@ def migrated(url: str) -> str:
     return url
 
 
-def deaths_until_the_end(url: str, store: Store) -> int:
+def deaths_until_the_end(program: str, arguments: Sequence[str], store: Store) -> int:
     """Start a worker whenever the last one is dead, until nothing is left to do; count the dead."""
     deaths = 0
     while True:
-        with ScriptProcess(PROGRAM, arguments=[url]) as process:
+        with ScriptProcess(program, arguments=arguments) as process:
             eventually(lambda: process.has_ended or is_over(store), timeout=120)
             if not process.has_ended:
                 return deaths

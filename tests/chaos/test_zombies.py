@@ -10,8 +10,8 @@ from holdfast import Client, Holdfast
 from holdfast.api.decorators import definition_of
 from tests.chaos.oracle import audit, create_ledger, finish_all, paid
 from tests.chaos.programs import CONFIG, chaos_refund, environment
-from tests.chaos.proxy import ChaosProxy
 from tests.helpers import ScriptProcess, eventually
+from tests.postgres_proxy import PostgresProxy
 
 pytestmark = pytest.mark.crash
 
@@ -98,7 +98,7 @@ def test_a_worker_that_is_cut_off_for_longer_than_its_lease_goes_on_as_a_new_one
     env = environment(postgres_url, effects)
     for name, value in env.items():
         monkeypatch.setenv(name, value)  # this process takes over what the other leaves
-    proxy = ChaosProxy(postgres_url)
+    proxy = PostgresProxy(postgres_url)
     try:
         with ScriptProcess(PROGRAM, arguments=[proxy.url, "r", "3"], env=env) as process:
             process.wait_for_line("ack r-0")

@@ -30,7 +30,8 @@ from holdfast.store.writes import (
 )
 from tests.conformance.kit import checkpoint, for_message, message, new, received, worker
 from tests.helpers import eventually
-from tests.store.postgres_kit import Proxy, superuser, wait_until_blocked
+from tests.postgres_proxy import PostgresProxy
+from tests.store.postgres_kit import superuser, wait_until_blocked
 
 DONE = Finish(status=Status.SUCCEEDED, output='"done"')
 FENCE = Fence(workflow_id="one", epoch=1)
@@ -57,8 +58,8 @@ def store(open_store: Callable[..., PostgresStore]) -> PostgresStore:
 
 
 @pytest.fixture
-def proxy(postgres_url: str) -> Iterator[Proxy]:
-    proxy = Proxy(postgres_url)
+def proxy(postgres_url: str) -> Iterator[PostgresProxy]:
+    proxy = PostgresProxy(postgres_url)
     yield proxy
     proxy.close()
 
@@ -88,7 +89,7 @@ LOST = {
 
 @pytest.mark.parametrize("units", LOST.values(), ids=LOST)
 def test_a_commit_whose_reply_was_lost_is_done_once(
-    units: list[Unit], proxy: Proxy, store: PostgresStore, open_store: Callable[..., PostgresStore]
+    units: list[Unit], proxy: PostgresProxy, store: PostgresStore, open_store: Callable[..., PostgresStore]
 ) -> None:
     cut_off = open_store(proxy.url)
     write(store, Register(worker=worker("w1"), lease_seconds=30))

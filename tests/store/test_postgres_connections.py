@@ -15,8 +15,9 @@ from holdfast.store.base import Conflict
 from holdfast.store.postgres import PostgresStore
 from holdfast.store.writes import Create, Record, Send, Unit
 from tests.conformance.kit import checkpoint, message, new
+from tests.postgres_proxy import PostgresProxy
 from tests.postgres_server import PostgresServer
-from tests.store.postgres_kit import Proxy, superuser, terminate
+from tests.store.postgres_kit import superuser, terminate
 
 FENCE = Fence(workflow_id="one", epoch=1)
 
@@ -364,7 +365,7 @@ def test_a_lost_reply_to_a_transaction_leaves_its_outcome_to_be_found(store: Pos
     create(store, "one")
     with superuser(postgres_url) as admin:
         admin.execute("CREATE TABLE purchases (name text)")
-    proxy = Proxy(postgres_url)
+    proxy = PostgresProxy(postgres_url)
     cut_off = PostgresStore(proxy.url)
     cut_off.open()
     try:
@@ -391,7 +392,7 @@ def test_a_lost_reply_to_a_transaction_leaves_its_outcome_to_be_found(store: Pos
 
 
 def test_behind_a_pooler_the_store_works_without_prepared_statements(postgres_url: str) -> None:
-    proxy = Proxy(postgres_url, as_pooler=True)
+    proxy = PostgresProxy(postgres_url, as_pooler=True)
     store = PostgresStore(proxy.url)
     store.open()
     try:

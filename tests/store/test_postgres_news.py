@@ -16,7 +16,8 @@ from holdfast.store.process import host_identity, process_started
 from holdfast.store.writes import Create, Register, Unit
 from tests.conformance.kit import new, worker
 from tests.helpers import ScriptProcess, eventually
-from tests.store.postgres_kit import Proxy, superuser, terminate
+from tests.postgres_proxy import PostgresProxy
+from tests.store.postgres_kit import superuser, terminate
 
 News = frozenset[str] | None
 
@@ -141,7 +142,7 @@ def test_behind_a_pooler_news_come_by_polling_and_the_lease_decides(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(watch, "POLL_SECONDS", 0.01)
-    proxy = Proxy(postgres_url, as_pooler=True)
+    proxy = PostgresProxy(postgres_url, as_pooler=True)
     store = PostgresStore(proxy.url)
     store.open()
     try:

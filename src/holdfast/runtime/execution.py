@@ -95,7 +95,7 @@ class Execution:
         self.undo_begun = journal.find(UNDO_ID)
         """Says, once recorded, which outcome stands and what is to be undone."""
         self._code_ended = False
-        self.pauses: tuple[float, ...] = ()
+        self.pauses: list[float] = []
         """When (monotonic) the steps that pause between two attempts go on."""
         self.frees_thread = False
         """Whoever carries it out is free for other work while its last write is under way."""
@@ -187,15 +187,14 @@ class Execution:
         self._code_ended = True
         self.signal.set()
 
-    def pauses_until(self, until: float, *, ended: bool = False) -> None:
-        """Note that a step pauses between two attempts, or does so no longer."""
-        with self._lock:
-            pauses = list(self.pauses)
-            if ended:
-                pauses.remove(until)
-            else:
-                pauses.append(until)
-            self.pauses = tuple(pauses)
+    @contextmanager
+    def pausing(self, until: float) -> Iterator[None]:
+        """Note that a step pauses between two attempts while the block runs."""
+        self.pauses.append(until)
+        try:
+            yield
+        finally:
+            self.pauses.remove(until)
 
     def step_begins(self, *, can_be_undone: bool) -> None:
         """Count a body that begins to run; `step_ends` must follow."""

@@ -142,16 +142,13 @@ class _Call:
     def _pause(self, delay: float) -> Flow[None]:
         clock = self.execution.engine.clock
         until = clock.monotonic() + delay
-        self.execution.pauses_until(until)
-        try:
+        with self.execution.pausing(until):
             while (left := until - clock.monotonic()) > 0:
                 self.execution.signal.clear()
                 self.execution.check_still_asked(self.operation)
                 self.execution.check_cancel(self.operation)
                 with self.execution.hearing(self.operation):
                     yield Await(self.execution.signal, left)
-        finally:
-            self.execution.pauses_until(until, ended=True)
 
     def _body(self, function: Any, attempt: int) -> Flow[Any]:
         info = StepInfo(

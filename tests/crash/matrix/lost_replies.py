@@ -16,7 +16,6 @@ from typing import Any
 from holdfast import failpoints
 from holdfast.failpoints import Hook
 from holdfast.testing.killing import in_child, labels
-from tests.chaos.proxy import ChaosProxy
 from tests.crash.matrix import process
 from tests.crash.matrix.agent_stories import AGENTS
 from tests.crash.matrix.checks import faults
@@ -24,6 +23,7 @@ from tests.crash.matrix.more_stories import ALL
 from tests.crash.matrix.process import Place, tell
 from tests.crash.matrix.runner import Stage
 from tests.crash.matrix.stories import Story
+from tests.postgres_proxy import PostgresProxy
 
 LEFT_OUT = {
     "a close and a launch": "a launch whose migrations get no reply is an error, for whoever launches",
@@ -37,7 +37,7 @@ SEED = 20261127
 class Losing:
     """A hook that lets the proxy lose replies once the application works, and notes which commits had none."""
 
-    def __init__(self, proxy: ChaosProxy, then: Hook, story: str) -> None:
+    def __init__(self, proxy: PostgresProxy, then: Hook, story: str) -> None:
         self._proxy, self._then = proxy, then
         self._chance = random.Random(f"{SEED} {story}")
         self._under_way: set[str] = set()
@@ -59,7 +59,7 @@ class Losing:
 
 def tell_through_proxy(story: Story, place: Place) -> None:
     """Tell a story whose commits get no reply every second time; leave how many were lost, and of what kinds."""
-    proxy = ChaosProxy(place.url)
+    proxy = PostgresProxy(place.url)
     made: list[Losing] = []
     install = failpoints.install
 

@@ -55,6 +55,8 @@ class Watch:
         self._changed = threading.Condition()
         self._keys: set[int] = set()
         self._held: set[int] = set()
+        self._refused: set[int] = set()
+        """The locks that other sessions have."""
         self._listeners: list[OnNews] = []
         self._listening = False
         self._polling = False
@@ -76,10 +78,10 @@ class Watch:
             if self._changed.wait_for(lambda: key in self._held or self._polling, PATIENCE):
                 return
             self._keys.discard(key)
+            if key in self._refused:
+                raise ConfigurationError("another process holds this worker's lock: worker ids are unique")
             trouble = self._trouble
-        if trouble is not None:
-            raise StoreUnavailable("PostgreSQL is not available: the worker's lock can't be taken") from trouble
-        raise ConfigurationError("another process holds this worker's lock: worker ids are unique")
+        raise StoreUnavailable("PostgreSQL is not available: the worker's lock can't be taken") from trouble
 
     def drop(self, key: int) -> None:
         """Give a lock up. Idempotent."""
@@ -138,6 +140,7 @@ class Watch:
     def _lost(self, error: Exception) -> None:
         with self._changed:
             self._held.clear()
+            self._refused.clear()
             self._listening = False
             self._trouble = error
             self._changed.notify_all()
@@ -184,7 +187,7 @@ class Watch:
             if got:
                 taken.add(key)
         with self._changed:
-            self._held = taken
+            self._held, self._refused = taken, wanted - taken
             self._trouble = None
             self._changed.notify_all()
         return taken != wanted
