@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
@@ -9,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from holdfast import WorkflowFilter
 from holdfast.runtime.committer import Committer
 from holdfast.runtime.effects import Durable, Flow, Invoke, PooledFlow
 from holdfast.runtime.threads import ThreadPool
+from holdfast.store.open import open_store
 from holdfast.store.sqlite.store import SqliteStore
 from holdfast.store.writes import Committed, Create, Unit
 from tests.conformance.kit import new
@@ -157,6 +161,33 @@ def test_an_interrupt_in_the_middle_of_a_write_loses_nothing(
         ticket.wait()
     assert ticket.wait().results[0].existing is None
     assert store.get_workflow("one") is not None
+    committer.stop()
+    store.close()
+
+
+def test_interrupts_at_any_moment_of_a_write_lose_nothing(store_url: str) -> None:
+    store = open_store(store_url)
+    store.open()
+    committer = Committer(store, lambda _committed: None)
+    committer.start()
+    chance = random.Random(1)
+    interrupted = 0
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for number in range(300):
+            ticket = committer.submit(unit(f"{number}"), awaited=True)
+            try:
+                signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-6, 1e-3))
+                ticket.wait()
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except KeyboardInterrupt:
+                interrupted += 1
+            assert ticket.wait().results[0].existing is None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert interrupted
+    assert len(store.list_workflows(WorkflowFilter(limit=1000))) == 300
     committer.stop()
     store.close()
 

@@ -1,8 +1,9 @@
 """The committer: all that this process writes, for all of its workflows at once.
 
 Whoever has something to write hands in a unit and gets a ticket. Whoever has the turn drains all that has come in since
-the last commit into one transaction, then resolves the tickets. That is the committer's thread; or, on a database in
-this process, the very thread that waits for its ticket, which is then spared two changes of thread for each commit.
+the last commit into one transaction, then resolves the tickets. That is the committer's thread; or the very thread that
+waits for its ticket, which is then spared two changes of thread for each commit: always on a database in this process,
+on another one if nobody else has anything to write.
 
 When the database is away, the same batch is sent again: every write is idempotent, so that a commit whose reply was
 lost is not done twice. For the same reason a batch whose writer was interrupted (Ctrl-C) is simply written by the next.
@@ -131,6 +132,8 @@ class Committer:
         self._batch: list[Ticket] = []
         """What is being written. Belongs to whoever has the turn."""
         self._turn = threading.Lock()
+        self._may_be_interrupted = False
+        """The main thread has the turn."""
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._ending = self._ended = False
@@ -175,10 +178,10 @@ class Committer:
             self._thread.join()
 
     def submit(self, unit: Unit, *, awaited: bool = False) -> Ticket:
-        """Hand in a unit; never blocks. `awaited`: this very thread calls the ticket's `wait` next."""
+        """Hand in a unit; never blocks. `awaited`: this very thread calls the ticket's `wait` next, which writes it."""
         ticket = Ticket(unit, self)
         self._queue.append(ticket)
-        if not (awaited and self._store.commits_in_process):
+        if not awaited:
             self._bell.put(None)
         if self._ended:
             self._refuse_the_rest()
@@ -186,14 +189,25 @@ class Committer:
 
     def help(self, ticket: Ticket) -> None:
         """Write, in the calling thread, until a ticket is done or somebody else writes."""
-        if not self._store.commits_in_process:
-            return
-        # Whoever has the turn looks at the queue once more after giving it back, so that nothing is left behind.
-        while not ticket.done and not self._ending and self._turn.acquire(blocking=False):
+        is_main = threading.current_thread() is threading.main_thread()
+        while not ticket.done and not self._ending:
+            if self._turn.locked():
+                # Whoever has it looks at the queue once more after giving it back, unless he is interrupted just there.
+                if self._may_be_interrupted:
+                    self._bell.put(None)
+                return
+            is_alone = len(self._queue) <= 1
+            # The main thread, which an interrupt may stop anywhere, has nobody's fate in its hands but its own.
+            if not is_alone and (is_main or not self._store.commits_in_process):
+                self._bell.put(None)
+                return
             try:
-                self._write_next()
+                # `with`, and not `acquire`, after which an interrupt could come before anybody notes who has the turn.
+                with self._turn:
+                    self._may_be_interrupted = is_main
+                    if not ticket.done:
+                        self._write_next(1 if is_alone else MAX_BATCH)
             finally:
-                self._turn.release()
                 if self._queue or self._batch:
                     self._bell.put(None)
 
@@ -203,7 +217,8 @@ class Committer:
             while self._queue or self._batch:
                 self._gather()
                 with self._turn:
-                    self._write_next()
+                    self._may_be_interrupted = False
+                    self._write_next(MAX_BATCH)
         self._ended = True
         self._refuse_the_rest()
 
@@ -216,9 +231,9 @@ class Committer:
         if self._last_size in WORTH_GATHERING and len(self._queue) < self._last_size and not self._ending:
             self._stopping.wait(GATHER)
 
-    def _write_next(self) -> None:
-        """Write one batch: what an interrupted writer left, then what has come in since."""
-        while self._queue and len(self._batch) < MAX_BATCH:
+    def _write_next(self, most: int) -> None:
+        """Write one batch: what an interrupted writer left, then what has come in since, `most` units of it."""
+        while self._queue and len(self._batch) < most:
             # Taken off the queue last: an interrupt in between leaves a ticket in both, and it is resolved once.
             self._batch.append(self._queue[0])
             self._queue.popleft()

@@ -105,7 +105,7 @@ class Store(Protocol):
     """`sqlite` or `postgresql`."""
 
     commits_in_process: bool
-    """A commit takes so little, and so well an interrupt, that the thread which waits for it may carry it out."""
+    """A commit takes so little that a thread which waits for its own may carry out what others wait for as well."""
 
     def open(self, *, migrate: bool = True) -> None:
         """Connect and migrate the schema under a lock. Raises `ConfigurationError`, `SchemaTooNew`.

@@ -98,6 +98,10 @@ def raise_mapped(error: BaseException) -> None:
 def tidy(connection: psycopg.Connection, error: BaseException) -> None:
     """Roll back what the error left open; close the connection where that is not possible or it is no good any more."""
     idle = psycopg.pq.TransactionStatus.IDLE
+    if not isinstance(error, Exception):
+        # An interrupt came between any two calls of the driver: who knows what the server still answers.
+        connection.close()
+        return
     with suppress(psycopg.Error):
         if not connection.closed and connection.info.transaction_status != idle:
             connection.rollback()

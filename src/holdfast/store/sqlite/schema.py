@@ -30,8 +30,8 @@ def apply_migrations(
         return
     with driver_errors():
         _use_wal(connection, time.monotonic() + patience)
-        writer.begin(connection)
         try:
+            writer.begin(connection)
             connection.execute(queries["create_schema_table"])
             missing = missing_migrations(connection, queries)
             for migration in missing:
@@ -46,7 +46,7 @@ def apply_migrations(
                 connection.execute(queries["record_compatibility"], compatibility)
             writer.commit(connection)
         except BaseException:
-            writer.rollback(connection)
+            writer.give_up(connection)
             raise
 
 

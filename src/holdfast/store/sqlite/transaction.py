@@ -38,8 +38,14 @@ class SqliteTransaction:
     def begin(self, fence: Fence | None, step_id: str | None) -> Checkpoint | None:
         """Begin; see the protocol."""
         # One transaction at a time writes, so a connection is taken by the one whose turn it is: who waits, waits once.
-        connection = self._writer.begin_with(self._borrow)
-        self._open = True
+        has_turn = self._writer.turns.is_mine  # another transaction of this thread's
+        try:
+            connection = self._writer.begin_with(self._borrow)
+            self._open = True
+        except BaseException:
+            if not has_turn:
+                self._writer.give_up(self._connection)
+            raise
         try:
             # User code may attach databases of its own, and wait for their locks.
             connection.execute("PRAGMA busy_timeout = 5000")

@@ -2,7 +2,7 @@
 
 The committer and user transactions of one process take turns on a fair lock, so that SQLite's own lock is contended by
 other processes only. States of a connection here: idle; begun (`begin` returned); and idle again after `commit` or
-`rollback`, exactly one of which follows every `begin` that returned.
+`rollback`, exactly one of which follows every `begin` that returned. Whoever is interrupted in between gives up.
 """
 
 from __future__ import annotations
@@ -78,13 +78,15 @@ class Writer:
         One that changes nothing is no news.
         """
         connection = self.connection
-        self.begin(connection)
+        has_turn = self.turns.is_mine  # by a transaction of user code, which is none of our business
         try:
+            self.begin(connection)
             before = connection.total_changes
             done = work(connection)
             self.commit(connection, is_news=is_news and connection.total_changes != before)
         except BaseException as error:
-            self.rollback(connection)
+            if not has_turn:
+                self.give_up(connection)
             if breaks_connection(error):
                 self._discard()
             raise_mapped(error)
@@ -98,9 +100,11 @@ class Writer:
     def begin_with(self, connect: Callable[[], Connection]) -> Connection:
         """Begin on a connection that is asked for once it is one's turn; see `begin`."""
         deadline = time.monotonic() + self._patience
-        if not self.turns.acquire(self._patience):
-            raise StoreUnavailable(f"a transaction of this process has held the database for {self._patience:g} s")
+        has_turn = self.turns.is_mine
+        connection = None
         try:
+            if not self.turns.acquire(self._patience):
+                raise StoreUnavailable(f"a transaction of this process has held the database for {self._patience:g} s")
             connection = connect()
             if time.monotonic() < self._yield_until:
                 time.sleep(_YIELD_SECONDS)
@@ -112,7 +116,8 @@ class Writer:
                 with suppress(OSError):  # it is SQLite that says what is wrong with the file, if it comes to that
                     self._gauge.make_room()
         except BaseException as error:
-            self._end_turn()
+            if not has_turn:
+                self.give_up(connection)
             raise_mapped(error)
             raise
         return connection
@@ -159,6 +164,14 @@ class Writer:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
         self._end_turn()
+
+    def give_up(self, connection: Connection | None) -> None:
+        """Roll back and end this thread's turn, if it has one: after an error, or an interrupt at any place."""
+        if self.turns.is_mine:
+            if connection is None:
+                self._end_turn()
+            else:
+                self.rollback(connection)
 
     def counts_others(self, count: int) -> bool:
         """Tell whether other processes committed since this was last asked; `count` is the commits of all by now."""
