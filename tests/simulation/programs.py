@@ -270,6 +270,9 @@ async def _astart(operation: Operation) -> Any:
 
 # Making programs
 
+_JUST_ABOUT = (-0.004, 0.0, 0.001, 0.002, 0.004, 0.01)
+"""Seconds by which a wait is shorter or longer than what happens at about the same time."""
+
 
 class Author:
     """Writes random programs for the top-level workflows of one run."""
@@ -359,7 +362,11 @@ class Author:
     _start = _child
 
     def _call(self, operation: Operation, me: str, depth: int) -> Operation:
-        operation["program"] = self.program("", depth=depth + 1)
+        program = operation["program"] = self.program("", depth=depth + 1)
+        if self._chance.random() < 0.3:
+            # It ends just as its caller leaves memory, which begins to wait when the child has left it.
+            seconds = round(2 * self._suspend_after + self._chance.choice(_JUST_ABOUT), 3)
+            program.append({"kind": "sleep", "label": self._label("sleep"), "seconds": seconds})
         return operation
 
     def _ensured(self, operation: Operation, me: str, depth: int) -> Operation:
@@ -420,4 +427,4 @@ class Author:
         """Choose for how long to wait: often for about as long as a wait in memory lasts."""
         if self._chance.random() < 0.7:
             return self._chance.choice(usual)
-        return round(self._suspend_after + self._chance.choice([-0.004, 0.0, 0.001, 0.002, 0.004, 0.01]), 3)
+        return round(self._suspend_after + self._chance.choice(_JUST_ABOUT), 3)

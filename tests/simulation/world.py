@@ -228,6 +228,8 @@ class World(Watcher):
         row = self.model.rows.get(workflow)
         if row is not None and row.status == "running" and row.owner in machine.minted:
             self._check_body(machine, workflow, label, before)
+        if workflow in self.model.ended_by and self.model.ended_by[workflow] is machine.minted:
+            self.violate(f"I3 {label} of {workflow} runs in the process that has recorded the workflow's outcome")
         if label.startswith("once") and self.bodies[workflow, label] > 1:
             self.violate(f"I15 the at-most-once step {label} of {workflow} runs again")
         return f"{label}@{self.bodies[workflow, label]}@{machine.name}"
