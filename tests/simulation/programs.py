@@ -363,9 +363,9 @@ class Author:
 
     def _call(self, operation: Operation, me: str, depth: int) -> Operation:
         program = operation["program"] = self.program("", depth=depth + 1)
-        if self._chance.random() < 0.3:
+        if self._chance.random() < 0.4:
             # It ends just as its caller leaves memory, which begins to wait when the child has left it.
-            seconds = round(2 * self._suspend_after + self._chance.choice(_JUST_ABOUT), 3)
+            seconds = round(2 * self._suspend_after - 0.0006 * self._chance.random(), 6)
             program.append({"kind": "sleep", "label": self._label("sleep"), "seconds": seconds})
         return operation
 
