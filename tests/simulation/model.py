@@ -91,7 +91,7 @@ class Model:
         self.named: defaultdict[str, dict[str, Entry]] = defaultdict(dict)
         self.outcomes: dict[str, tuple[str, str | None, str | None]] = {}
         self.ended_by: dict[str, frozenset[str]] = {}
-        """The worker ids of the process that recorded the outcome."""
+        """The worker ids of the process that recorded the outcome of its own; anybody may cancel."""
         self.messages: dict[int, tuple[str, str, str, str | None]] = {}
         self.bodies: set[tuple[str, str]] = set()
         self.streams: Counter[tuple[str, str]] = Counter()
@@ -212,7 +212,8 @@ class Model:
     def _outcome(self, commit: Commit, row: Sequence[Any]) -> None:
         workflow_id, status, output, error = row
         self.outcomes[workflow_id] = (status, output, error)
-        self.ended_by[workflow_id] = commit.owners
+        if status != "cancelled":
+            self.ended_by[workflow_id] = commit.owners
         commit.touched.add(workflow_id)
         row_now = self.rows.get(workflow_id)
         commit.begun.setdefault(
