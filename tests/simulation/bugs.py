@@ -376,6 +376,11 @@ BUGS = (
         ("core/admission.py", "return None if limit is None else max(0, limit - self._load.mine - self._taken)", "return None"),
     ),
     _bug(
+        "limit-per-partition-not-counted",
+        "a limit on those of one partition is not looked at",
+        ("core/admission.py", "        return None if limit is None else max(0, limit - held)", "        return None"),
+    ),
+    _bug(
         "rate-not-noted",
         "a queue's rate forgets what it has started",
         ("store/admission.py", "            self._gate.run(\"note_starts\", workflow_ids=started, now=self._now)\n", ""),

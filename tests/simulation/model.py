@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,7 +59,7 @@ class Limits:
 class Commit:
     """One commit while it is looked at."""
 
-    owners: frozenset[str]
+    owners: Set[str]
     """The worker ids that the committing process has had."""
     now: float
     touched: set[str] = field(default_factory=set)
@@ -85,18 +85,21 @@ class Model:
         self.slack = 0.001
         """Seconds by which a commit may be later than the time that it records."""
         self.rows: dict[str, Row] = {}
+        self._partitions: dict[str, str] = {}
         self.parents: dict[str, str | None] = {}
         self.deadlines: dict[str, float | None] = {}
         self.journals: defaultdict[str, dict[str, Entry]] = defaultdict(dict)
         self.named: defaultdict[str, dict[str, Entry]] = defaultdict(dict)
         self.outcomes: dict[str, tuple[str, str | None, str | None]] = {}
-        self.ended_by: dict[str, frozenset[str]] = {}
+        self.ended_by: dict[str, Set[str]] = {}
         """The worker ids of the process that recorded the outcome of its own; anybody may cancel."""
         self.messages: dict[int, tuple[str, str, str, str | None]] = {}
         self.bodies: set[tuple[str, str]] = set()
         self.streams: Counter[tuple[str, str]] = Counter()
         self.items: set[tuple[str, str]] = set()
         self.events: dict[tuple[str, str], int] = {}
+        self.event_values: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
+        """All that an event has ever been."""
         self.effects: dict[tuple[str, str], str] = {}
         self.approvals: dict[tuple[str, str], str] = {}
         """Who decided how about what a workflow asked: by workflow and subject."""
@@ -130,7 +133,7 @@ class Model:
             "gone": lambda _, row: self._violate(f"I6 a row was lost: {row}"),
         }
 
-    def apply(self, notes: Sequence[Note], owners: frozenset[str], now: float) -> None:
+    def apply(self, notes: Sequence[Note], owners: Set[str], now: float) -> None:
         """Take in what one commit has changed."""
         commit = Commit(owners, now)
         for note in notes:
@@ -144,7 +147,8 @@ class Model:
         workflow_id = row[0]
         if workflow_id in self.rows:
             self._violate(f"I9 workflow {workflow_id} was created twice")
-        self.rows[workflow_id] = new = Row(row[1], *row[2:])
+        self.rows[workflow_id] = new = Row(row[1], *row[2:-1])
+        self._partitions[workflow_id] = row[-1]
         if new.status == "running" and new.owner not in commit.owners:
             self._violate(f"I2 {workflow_id} was created for a worker of another process")
         commit.touched.add(workflow_id)
@@ -283,6 +287,7 @@ class Model:
         if self.events.get((workflow_id, name), -1) > value:
             self._violate(f"I3 event {name} of {workflow_id} went back to {value}")
         self.events[workflow_id, name] = value
+        self.event_values[workflow_id, name].add(value)
 
     # Approvals, schedules
 
@@ -293,8 +298,10 @@ class Model:
             self._violate(f"I11 {subject} of {workflow_id} was {status} before anybody was asked")
 
     def _decided(self, commit: Commit, row: Sequence[Any]) -> None:
-        approval_id, before, status, by, decided_at = row
+        approval_id, before, status, by, decided_at, is_what_was_shown = row
         workflow_id, subject, expires_at = self.requests[approval_id]
+        if not is_what_was_shown:
+            self._violate(f"I11 what {workflow_id} asks for in {subject} has changed")
         if before != "pending":
             self._violate(f"I11 {subject} of {workflow_id} was {before}, and became {status}")
         if (status == "expired") != (decided_at >= expires_at) and status != "cancelled":
@@ -380,10 +387,15 @@ class Model:
             self._violate(f"I16 {going} go on at once")
 
     def _check_queue(self, queue: str, limits: Limits) -> None:
-        running = Counter(row.owner for row in self.rows.values() if row.queue == queue and row.status == "running")
+        here = {name: row for name, row in self.rows.items() if row.queue == queue and row.status == "running"}
+        running = Counter(row.owner for row in here.values())
         if limits.concurrency is not None and running.total() > limits.concurrency:
             self._violate(f"I8 {running.total()} run in queue {queue}; its limit is {limits.concurrency}")
         if limits.worker_concurrency is not None and running:
             _, most = running.most_common(1)[0]
             if most > limits.worker_concurrency:
                 self._violate(f"I8 a worker runs {most} of queue {queue}; its limit is {limits.worker_concurrency}")
+        if limits.partition_concurrency is not None and here:
+            [(key, most)] = Counter(self._partitions[workflow_id] for workflow_id in here).most_common(1)
+            if most > limits.partition_concurrency:
+                self._violate(f"I8 {most} run in partition {key!r} of {queue}; {limits.partition_concurrency} may")

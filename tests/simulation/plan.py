@@ -15,11 +15,13 @@ QUEUES = (
     Queue("narrow", concurrency=2, worker_concurrency=1),
     Queue("paced", concurrency=3, rate=Rate(2, 3.0)),
     Queue("single", concurrency=1),
+    Queue("split", partition_concurrency=1),
 )
 LIMITS = {
     "narrow": Limits(concurrency=2, worker_concurrency=1),
     "paced": Limits(concurrency=3, rate=(2, 3.0)),
     "single": Limits(concurrency=1),
+    "split": Limits(partition_concurrency=1),
 }
 PATIENCE = 400.0
 """Seconds within which all workflows must have ended once everything is healed."""

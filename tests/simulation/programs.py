@@ -19,7 +19,7 @@ from holdfast.errors import ResultTimeout, StepOutcomeUnknown, WorkflowFailed, W
 from tests.simulation.scheduler import simulator
 
 Operation = dict[str, Any]
-QUEUES = ("narrow", "paced", "single")
+QUEUES = ("narrow", "paced", "single", "split")
 THE_END = "the program ends here"
 """What a program says that is to fail."""
 
@@ -350,7 +350,7 @@ class Author:
         how: Operation = {}
         if chance.random() < 0.4:
             how["queue"] = chance.choice(QUEUES)
-            if chance.random() < 0.3:
+            if how["queue"] == "split" or chance.random() < 0.3:
                 how["partition"] = chance.choice("ab")
         elif chance.random() < 0.2:
             how["delay"] = chance.choice([0.5, 3.0])

@@ -71,6 +71,8 @@ class World(Watcher):
         """Who has just committed is slow to hear of it."""
         self.clients = 0
         self.acked: set[str] = set()
+        self.sent: set[tuple[str, str]] = set()
+        """Messages of clients that were acknowledged: workflow and text."""
         self.bodies: Counter[tuple[str, str]] = Counter()
         self._keys: dict[tuple[str, str], str] = {}
         self._all_keys: dict[str, tuple[str, str]] = {}
@@ -144,7 +146,7 @@ class World(Watcher):
             for note in notes:
                 if note[0] == "worker":
                     self._worker_changed(process, note)
-            self.model.apply(notes, owners, self.database_now())  # type: ignore[arg-type]
+            self.model.apply(notes, owners, self.database_now())
         self.tell(f"commits {len(notes)}: {' '.join(f'{n[0]}({n[1]},{n[2]})' for n in notes[:6] if n[0] != 'worker')}")
         for machine in self.machines:
             # Also of its own: one whose reply was lost counts as another's.
@@ -228,7 +230,7 @@ class World(Watcher):
         row = self.model.rows.get(workflow)
         if row is not None and row.status == "running" and row.owner in machine.minted:
             self._check_body(machine, workflow, label, before)
-        if workflow in self.model.ended_by and self.model.ended_by[workflow] is machine.minted:
+        if self.model.ended_by.get(workflow) is machine.minted:
             self.violate(f"I3 {label} of {workflow} runs in the process that has recorded the workflow's outcome")
         if label.startswith("once") and self.bodies[workflow, label] > 1:
             self.violate(f"I15 the at-most-once step {label} of {workflow} runs again")
