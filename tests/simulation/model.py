@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,7 +60,7 @@ class Limits:
 class Commit:
     """One commit while it is looked at."""
 
-    owners: Set[str]
+    owners: AbstractSet[str]
     """The worker ids that the committing process has had."""
     now: float
     touched: set[str] = field(default_factory=set)
@@ -91,7 +92,7 @@ class Model:
         self.journals: defaultdict[str, dict[str, Entry]] = defaultdict(dict)
         self.named: defaultdict[str, dict[str, Entry]] = defaultdict(dict)
         self.outcomes: dict[str, tuple[str, str | None, str | None]] = {}
-        self.ended_by: dict[str, Set[str]] = {}
+        self.ended_by: dict[str, AbstractSet[str]] = {}
         """The worker ids of the process that recorded the outcome of its own; anybody may cancel."""
         self.messages: dict[int, tuple[str, str, str, str | None]] = {}
         self.bodies: set[tuple[str, str]] = set()
@@ -133,7 +134,7 @@ class Model:
             "gone": lambda _, row: self._violate(f"I6 a row was lost: {row}"),
         }
 
-    def apply(self, notes: Sequence[Note], owners: Set[str], now: float) -> None:
+    def apply(self, notes: Sequence[Note], owners: AbstractSet[str], now: float) -> None:
         """Take in what one commit has changed."""
         commit = Commit(owners, now)
         for note in notes:
