@@ -135,6 +135,15 @@ class Clients:
 
         self._as_client(after_a_while)
 
+    def resume_later(self, workflow_id: str) -> None:
+        """Let somebody look at a workflow that was set aside, and resume it."""
+
+        def after_a_while() -> None:
+            self._world.sim.sleep(2.0)
+            self._insist("resume", lambda app: app.resume(workflow_id))
+
+        self._as_client(after_a_while)
+
     def _in_some_machine(self, what: str, action: Callable[[Holdfast], object]) -> None:
         self._as_client(lambda: self._insist(what, action))
 

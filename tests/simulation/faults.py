@@ -103,10 +103,12 @@ class Faults:
         if point == "commit":
             self._perhaps_die(process)
 
-    @staticmethod
-    def _likelier(process: Machine, connection: FaultyConnection | None) -> int:
-        """Stall rather before a transaction with the application's own writes than before what the committer writes."""
-        return 40 if process.store is not None and process.store._writer._connection is not connection else 1
+    def _likelier(self, process: Machine, connection: FaultyConnection | None) -> int:
+        """Stall rather before a transaction with the application's own writes, or a client's start, than elsewhere."""
+        if process.store is not None and process.store._writer._connection is not connection:
+            return 40
+        task = self._world.sim.current
+        return 20 if task is not None and task.name == "start" else 1
 
     def _stall(self, process: Machine) -> None:
         """Stop a process just before it writes, for so long that others take it for dead."""

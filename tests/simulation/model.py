@@ -71,6 +71,7 @@ class Commit:
     received: list[tuple[str, str, str]] = field(default_factory=list)
     effects: list[tuple[str, str, str]] = field(default_factory=list)
     journaled: list[tuple[str, str]] = field(default_factory=list)
+    dead: list[str] = field(default_factory=list)
     begun: dict[str, tuple[str | None, str | None, int]] = field(default_factory=dict)
     """The status, owner and epoch of touched workflows before the commit."""
 
@@ -81,6 +82,8 @@ class Model:
     def __init__(self, violate: Callable[[str], None], queues: dict[str, Limits]) -> None:
         self._violate = violate
         self._queues = queues
+        self.on_dead: Callable[[str, str | None], None] = lambda _workflow_id, _owner: None
+        """Told of what was set aside as dead, and whose worker's death that was."""
         self.overlaps = False
         """Workflows of one schedule may run beside one another."""
         self.slack = 0.001
@@ -178,6 +181,8 @@ class Model:
             commit.cancelled.append(workflow_id)
         if (new.owner is not None) != (new.status == "running"):
             self._violate(f"I2 {workflow_id} is {new.status} with the owner {new.owner}")
+        if new.status == "dead":
+            commit.dead.append(workflow_id)
         if new.crashes > old.crashes and new.crashes > self.exposure[workflow_id]:
             self._violate(f"{workflow_id} is blamed for {new.crashes} crashes, and met {self.exposure[workflow_id]}")
 
@@ -348,11 +353,24 @@ class Model:
         for workflow_id in commit.cancelled:
             if self.rows[workflow_id].status == "suspended":
                 self._violate(f"I13 {workflow_id} is cancelled, and sleeps on")
+        for workflow_id in commit.created:
+            row = self.rows[workflow_id]
+            if row.status == "running" and self.alive.get(row.owner or "") is False:
+                self._violate(f"I2 {workflow_id} was created for {row.owner}, which was declared dead")
+        for workflow_id in commit.dead:
+            self._check_dead(commit, workflow_id)
         self._check_messages(commit)
         self._check_effects(commit)
         self._check_overlap(commit)
         for queue, limits in self._queues.items():
             self._check_queue(queue, limits)
+
+    def _check_dead(self, commit: Commit, workflow_id: str) -> None:
+        _, owner, _ = commit.begun[workflow_id]
+        beside = [other for other, (_, its_owner, _) in commit.begun.items() if its_owner == owner]
+        if len(beside) > 1:
+            self._violate(f"I17 {workflow_id} is dead, and {beside} ran in its worker")
+        self.on_dead(workflow_id, owner)
 
     def _check_ended(self, workflow_id: str) -> None:
         row, outcome = self.rows.get(workflow_id), self.outcomes.get(workflow_id)

@@ -63,9 +63,7 @@ def make_plan(chance: random.Random, only: frozenset[str] | None) -> Plan:
     """Draw what a seed does. `only`: the faults that may happen of those drawn; None: all."""
     quiet = chance.random() < 0.12
     wanted = frozenset() if quiet else frozenset(fault for fault in FAULTS if chance.random() < 0.4)
-    poison = not quiet and chance.random() < 0.08
-    if poison:
-        wanted -= {"crash", "pause", "hang", "dies at commit", "cut off", "stall"}
+    poison = not quiet and chance.random() < 0.1
     config = Config(
         suspend_after=chance.choice([0.05, 0.5, 3.0]),
         max_threads=chance.choice([3, 32]),

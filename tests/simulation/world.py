@@ -62,6 +62,7 @@ class World(Watcher):
             self.model.slack = 1.5
         self.commits = 0
         self._database = database
+        self.model.on_dead = self._dead
         self.machines: list[Machine] = []
         self._everybody: list[Machine] = []
         self._process_of: dict[str, Machine] = {}
@@ -188,6 +189,16 @@ class World(Watcher):
         if is_well and silent < LEASE * 0.99:
             self.violate(f"I2 worker {worker_id} was declared dead {silent:.2f} s after its last heartbeat, and lives")
 
+    def _dead(self, workflow_id: str, owner: str | None) -> None:
+        """A workflow was set aside for a worker's death: an innocent one only where nobody else can have been it."""
+        if workflow_id in self.poisoned:
+            return
+        machine = self._process_of.get(owner or "")
+        if machine is None or machine.was_killed:
+            self.violate(f"I17 {workflow_id} is dead for what another one did")
+        else:
+            self._people.resume_later(workflow_id)
+
     def accepted(self, process: Process, units: Sequence[Unit], committed: Committed) -> None:
         """Hold each accepted unit's epoch against those that were current while it may have been committed."""
         for unit, receipt in zip(units, committed.receipts, strict=True):
@@ -266,6 +277,7 @@ class World(Watcher):
         machine = self._here()
         self.tell("poison")
         self.fired["poison"] += 1
+        machine.was_killed = True
         self.crash(machine)
 
     def _here(self) -> Machine:

@@ -102,6 +102,11 @@ class Execution:
         self.steps_running = 0
         """Bodies of steps and transactions that run at this moment, in whatever branch."""
 
+    @property
+    def is_suspected(self) -> bool:
+        """Tell whether it may have killed its worker, and has got no outcome since."""
+        return self._suspect
+
     # Identity
 
     def place(self, verb_name: str, digest: str) -> Frame:
