@@ -309,6 +309,16 @@ BUGS = (
         (_RECOVERY, "    return frozenset({suspect_id} if suspect_id in running else running)", "    return frozenset(running)"),
     ),
     _bug(
+        "dead-in-company",
+        "a suspect is set aside for a death that another workflow beside it may have caused",
+        (_RECOVERY, "        is_dead = was_alone and workflow_id in blamed", "        is_dead = workflow_id in blamed"),
+    ),
+    _bug(
+        "suspect-in-company",
+        "others begin beside a suspect, so that no death is ever its own",
+        ("runtime/solitude.py", "        return self._is_reserved or (self._suspect is not None and self._is_alone(self._suspect))\n", "        return False\n"),
+    ),
+    _bug(
         "blame-without-a-crash",
         "a worker that stops in good order puts blame on what it ran",
         ("runtime/lease.py", "crash_limit=self._engine.config.crash_limit, blame=False)", "crash_limit=self._engine.config.crash_limit)"),

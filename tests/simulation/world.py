@@ -38,6 +38,8 @@ from tests.simulation.standins import EPOCH
 from tests.simulation.template import Note
 
 RIDES = 0.5
+MOST_KILLED = 6
+"""By one workflow: twice as many as it may, for workers in which it did not run alone."""
 MOST_COMMITS = 2000
 """In one run: some twenty times what a run takes."""
 
@@ -278,6 +280,8 @@ class World(Watcher):
         self.tell("poison")
         self.fired["poison"] += 1
         machine.was_killed = True
+        if self.fired["poison"] > MOST_KILLED:
+            self.violate(f"I17 one workflow has killed {MOST_KILLED} workers, and goes on")
         self.crash(machine)
 
     def _here(self) -> Machine:
