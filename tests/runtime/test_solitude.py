@@ -43,6 +43,11 @@ def begin(solitude: Solitude, **fields: Any) -> Any:
     return suspect
 
 
+def is_on_at(solitude: Solitude, clock: Clock, now: float) -> bool:
+    clock.now = now
+    return solitude.is_on
+
+
 def test_nobody_is_alone_at_first(solitude: Solitude) -> None:
     assert not solitude.is_on
 
@@ -79,17 +84,10 @@ def test_it_ends_when_an_outcome_of_the_suspect_is_durable(solitude: Solitude) -
 
 def test_it_ends_after_a_while_and_does_not_begin_again(solitude: Solitude, clock: Clock) -> None:
     begin(solitude)
-    clock.now = 29.9
-    assert solitude.is_on
-    clock.now = 30.0
-    assert not solitude.is_on
-    clock.now = 29.9
-    assert not solitude.is_on
+    assert [is_on_at(solitude, clock, now) for now in (29.9, 30.0, 29.9)] == [True, False, False]
 
 
 def test_each_death_that_left_a_doubt_gives_more_time(solitude: Solitude, clock: Clock) -> None:
     begin(solitude, crashes=4)
-    clock.now = 30.0 * GROWTH**2 - 0.1
-    assert solitude.is_on
-    clock.now = 30.0 * GROWTH**2
-    assert not solitude.is_on
+    assert is_on_at(solitude, clock, 30.0 * GROWTH**2 - 0.1)
+    assert not is_on_at(solitude, clock, 30.0 * GROWTH**2)

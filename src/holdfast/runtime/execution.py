@@ -43,8 +43,8 @@ class Execution:
 
     __slots__ = (
         "__weakref__", "_cancel_requested", "_code_ended", "_creation", "_delivery", "_last_ticket", "_lock",
-        "_mailbox", "_occurrences", "_patches", "_pending", "_seq", "_tasks", "busy", "crashes",
-        "deadline_at", "definition", "engine", "fence", "frees_thread", "gone", "input_text", "is_suspected", "journal", "pauses",
+        "_mailbox", "_occurrences", "_patches", "_pending", "_seq", "_tasks", "busy", "crashes", "deadline_at",
+        "definition", "engine", "fence", "frees_thread", "gone", "input_text", "is_suspected", "journal", "pauses",
         "resumed", "signal", "steps_running", "traceparent", "undo", "undo_begun", "unwinding", "workflow_id",
     )  # fmt: skip
 
@@ -84,8 +84,7 @@ class Execution:
         self._seq = journal.last_seq
         self.crashes = crashes
         """How often it took its worker down before this stay, as far as is known."""
-        self.is_suspected = crashes > 0
-        """It may have killed its worker, and has got no outcome since."""
+        self.is_suspected = crashes > 0  # it may have killed its worker, and has got no outcome since
         self._tasks: set[asyncio.Task[Any]] = set()
         self._cancel_requested = cancel_requested
         self._delivery = Delivery(journal)
