@@ -11,7 +11,7 @@ import pytest
 
 from tests.helpers import ROOT
 from tests.simulation.bugs import BUGS, Bug
-from tests.simulation.planting import apply, plant
+from tests.simulation.planting import apply, plant, rows_of_table
 
 SEEDS = 120
 QUICK = (
@@ -63,6 +63,12 @@ def test_at_least_forty_bugs_are_planted_in_the_runtime_and_in_sql() -> None:
     names = [bug.name for bug in BUGS]
     assert len(names) == len(set(names)) >= 40
     assert {".py", ".sql"} == {Path(patch.file).suffix for bug in BUGS for patch in bug.patches}
+
+
+def test_the_table_names_each_planted_bug_and_a_seed_of_the_first_thousand_that_notices_it() -> None:
+    rows = rows_of_table()
+    assert {name: breaks for name, (breaks, _) in rows.items()} == {bug.name: bug.breaks for bug in BUGS}
+    assert max(seed for _, seed in rows.values()) < 1000
 
 
 @pytest.mark.timeout(600)
