@@ -40,6 +40,11 @@ _FENCE = (
     "if fence is not None and (state is None or state.status != RUNNING or state.epoch != fence.epoch):",
     "if fence is not None and state is None:",
 )
+_COMPANY = (
+    "runtime/solitude.py",
+    "        return self._is_reserved or (self._suspect is not None and self._is_alone(self._suspect))\n",
+    "        return False\n",
+)
 
 BUGS = (
     # Fencing
@@ -307,16 +312,18 @@ BUGS = (
         "blame-for-all",
         "all that ran when a worker died are blamed, although one was under suspicion",
         (_RECOVERY, "    return frozenset({suspect_id} if suspect_id in running else running)", "    return frozenset(running)"),
+        _COMPANY,
     ),
     _bug(
         "dead-in-company",
         "a suspect is set aside for a death that another workflow beside it may have caused",
         (_RECOVERY, "        is_dead = was_alone and workflow_id in blamed", "        is_dead = workflow_id in blamed"),
+        _COMPANY,
     ),
     _bug(
         "suspect-in-company",
         "others begin beside a suspect, so that no death is ever its own",
-        ("runtime/solitude.py", "        return self._is_reserved or (self._suspect is not None and self._is_alone(self._suspect))\n", "        return False\n"),
+        _COMPANY,
     ),
     _bug(
         "blame-without-a-crash",
