@@ -184,7 +184,9 @@ class Model:
         if new.status == "dead":
             commit.dead.append(workflow_id)
         if new.crashes > old.crashes and new.crashes > self.exposure[workflow_id]:
-            self._violate(f"{workflow_id} is blamed for {new.crashes} crashes, and met {self.exposure[workflow_id]}")
+            self._violate(
+                f"I17 {workflow_id} is blamed for {new.crashes} crashes, and met {self.exposure[workflow_id]}"
+            )
 
     def _claimed(self, commit: Commit, workflow_id: str, old: Row, new: Row) -> None:
         if new.epoch != old.epoch + 1:

@@ -15,11 +15,34 @@ from tests.simulation.planting import apply, plant, rows_of_table
 
 SEEDS = 120
 QUICK = (
+    "batch-stops-at-a-refused-unit",
     "body-before-barrier",
-    "message-popped-without-record",
-    "no-epoch-bump-on-take-over",
+    "deadline-not-inherited",
+    "delay-ignored",
     "failed-transaction-commits",
+    "finally-runs-when-suspended",
+    "journal-not-loaded",
+    "lease-ends-at-once",
+    "limit-per-partition-not-counted",
+    "lost-wake-up-by-message",
+    "message-popped-without-record",
+    "missed-ticks-not-counted",
+    "no-epoch-bump-on-take-over",
+    "no-intent",
+    "old-event-comes-back",
+    "outcome-wakes-nobody",
+    "overlap-not-looked-at",
+    "received-in-two-commits",
+    "second-decision-counts",
+    "sleep-begins-anew",
+    "stream-offset-from-the-count-of-all",
+    "suspect-in-company",
+    "suspend-does-not-look-again",
+    "timer-forgotten",
+    "transaction-recorded-in-another-commit",
+    "undo-forgotten",
 )
+"""Noticed within a few seeds: something of each primitive."""
 
 
 def simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
