@@ -209,6 +209,41 @@ def test_a_suspect_takes_the_blame_alone(bench: Bench) -> None:
     assert (bench.get("suspect").crashes, bench.get("innocent").crashes) == (2, 0)
 
 
+def test_nobody_is_set_aside_for_a_death_that_another_may_have_caused(bench: Bench) -> None:
+    bench.register("w1", "w2", "w3")
+    bench.start("suspect", owner="w1")
+    crash(bench, "w1", limit=2)
+    bench.claim("w2")
+    bench.start("beside", owner="w2")
+    assert sorted(crash(bench, "w2", limit=2)) == ["beside", "suspect"]
+    assert (bench.get("suspect").status, bench.get("suspect").crashes) == (Status.ENQUEUED, 2)
+    assert bench.claim("w3", limit=1) == ["suspect"]
+    assert crash(bench, "w3", limit=2) == []
+    assert bench.status("suspect") is Status.DEAD
+    assert (bench.get("beside").status, bench.get("beside").crashes) == (Status.ENQUEUED, 0)
+
+
+def test_a_suspect_goes_before_all_others(bench: Bench) -> None:
+    bench.register("w1", "w2")
+    bench.start("z suspect", owner="w1")
+    crash(bench, "w1")
+    bench.write(Release(), fence=bench.start("a", owner="w2"))
+    assert bench.claim("w2", limit=1) == ["z suspect"]
+    assert bench.claim("w2", limit=1) == ["a"]
+
+
+def test_suspects_wait_until_they_are_claimed(bench: Bench) -> None:
+    bench.register("w1", "w2")
+    bench.start("new", owner=None)
+    bench.start("crashed", owner="w1")
+    crash(bench, "w1")
+    assert bench.store.suspects_wait(["refund"], 1)
+    assert not bench.store.suspects_wait(["refund"], 2)
+    assert not bench.store.suspects_wait(["another"], 1)
+    bench.claim("w2")
+    assert not bench.store.suspects_wait(["refund"], 1)
+
+
 @pytest.mark.parametrize(
     "ending",
     [

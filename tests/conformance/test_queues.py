@@ -140,6 +140,18 @@ def test_one_suspect_at_a_time_comes_back_from_queues(bench: Bench) -> None:
     assert let_in(bench, "w2") == ["2"]
 
 
+def test_suspects_that_come_back_to_their_queues_wait(bench: Bench) -> None:
+    declare(bench)
+    bench.register("w1", "w2")
+    enqueue(bench, "1", "2")
+    let_in(bench, "w1", queue_limit=1)
+    assert not bench.store.suspects_wait(["refund"], 1)
+    bench.ask(TakeOver(worker_id="w1", crash_limit=3))
+    assert bench.store.suspects_wait(["refund"], 1)
+    assert let_in(bench, "w2", queue_limit=1) == ["1"]
+    assert not bench.store.suspects_wait(["refund"], 1)
+
+
 def test_what_became_dead_leaves_its_place_and_lines_up_anew_when_resumed(bench: Bench) -> None:
     declare(bench, concurrency=1, hold_while_suspended=True)
     bench.register("w1", "w2")

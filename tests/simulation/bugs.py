@@ -40,6 +40,11 @@ _FENCE = (
     "if fence is not None and (state is None or state.status != RUNNING or state.epoch != fence.epoch):",
     "if fence is not None and state is None:",
 )
+_COMPANY = (
+    "runtime/solitude.py",
+    "        return self._is_reserved or (self._suspect is not None and self._is_alone(self._suspect))\n",
+    "        return False\n",
+)
 
 BUGS = (
     # Fencing
@@ -307,6 +312,18 @@ BUGS = (
         "blame-for-all",
         "all that ran when a worker died are blamed, although one was under suspicion",
         (_RECOVERY, "    return frozenset({suspect_id} if suspect_id in running else running)", "    return frozenset(running)"),
+        _COMPANY,
+    ),
+    _bug(
+        "dead-in-company",
+        "a suspect is set aside for a death that another workflow beside it may have caused",
+        (_RECOVERY, "        is_dead = was_alone and workflow_id in blamed", "        is_dead = workflow_id in blamed"),
+        _COMPANY,
+    ),
+    _bug(
+        "suspect-in-company",
+        "others begin beside a suspect, so that no death is ever its own",
+        _COMPANY,
     ),
     _bug(
         "blame-without-a-crash",
@@ -374,6 +391,11 @@ BUGS = (
         "limit-per-worker-not-counted",
         "a worker's own limit in a queue is not looked at",
         ("core/admission.py", "return None if limit is None else max(0, limit - self._load.mine - self._taken)", "return None"),
+    ),
+    _bug(
+        "limit-per-partition-not-counted",
+        "a limit on those of one partition is not looked at",
+        ("core/admission.py", "        return None if limit is None else max(0, limit - held)", "        return None"),
     ),
     _bug(
         "rate-not-noted",

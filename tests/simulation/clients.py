@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -90,8 +91,9 @@ class Clients:
 
     def _send(self, workflow_id: str, topic: str, number: int = 0) -> None:
         def send(app: Holdfast) -> None:
-            key = f"{workflow_id}!{topic}!{number}"
-            drive(messages.send(app.engine, workflow_id, f"client:{topic}:{number}", topic, key))
+            key, text = f"{workflow_id}!{topic}!{number}", f"client:{topic}:{number}"
+            drive(messages.send(app.engine, workflow_id, text, topic, key))
+            self._world.sent.add((workflow_id, json.dumps(text)))
 
         self._in_some_machine("send", send)
 
@@ -118,15 +120,27 @@ class Clients:
         """Let somebody decide about a request, when there is time."""
         chance = self._world.chance
         pause, approve = chance.choice([0.0, 0.5, 3.0, 12.0]), chance.random() < 0.5
+        is_careful = chance.random() < 0.5
 
         def decide(app: Holdfast) -> None:
             # Too late, withdrawn, or decided by somebody else.
             with suppress(ApprovalError):
-                app.extensions[Approvals].decide(approval_id, approve, by=by)
+                approvals = app.extensions[Approvals]
+                seen = approvals.get(approval_id).digest if is_careful else None
+                approvals.decide(approval_id, approve, by=by, digest=seen)
 
         def after_a_while() -> None:
             self._world.sim.sleep(pause)
             self._insist("decide", decide)
+
+        self._as_client(after_a_while)
+
+    def resume_later(self, workflow_id: str) -> None:
+        """Let somebody look at a workflow that was set aside, and resume it."""
+
+        def after_a_while() -> None:
+            self._world.sim.sleep(2.0)
+            self._insist("resume", lambda app: app.resume(workflow_id))
 
         self._as_client(after_a_while)
 

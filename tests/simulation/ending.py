@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from tests.simulation.model import TERMINAL
 from tests.simulation.plan import LEASE
-from tests.simulation.programs import THE_END
+from tests.simulation.programs import EXPECTED, THE_END
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
+
+_ERRORS = frozenset(error.__name__ for error in EXPECTED)
+"""What stands in a workflow's result for an operation that raised."""
 
 
 class Ending:
@@ -26,6 +30,8 @@ class Ending:
             world.violate(f"I13 {world.clients} clients still wait")
         for workflow_id in world.acked - set(model.rows):
             world.violate(f"I13 the start of {workflow_id} was acknowledged, and there is no such workflow")
+        for workflow_id, text in world.sent - model.bodies:
+            world.violate(f"I6 {text} to {workflow_id} was acknowledged, and is in no mailbox")
         for workflow_id, row in model.rows.items():
             if workflow_id in world.poisoned:
                 if row.status not in {"dead", "cancelled"}:
@@ -40,6 +46,7 @@ class Ending:
         if not world.fired:
             self._check_exactly_once()
         self._check_attempts()
+        self._check_executions()
         self._check_workers()
         self._check_orders()
 
@@ -63,8 +70,44 @@ class Ending:
                 )
             elif kind in {"transaction", "send", "stream"} and value != "Flaky":
                 self._check_done(workflow_id, label, kind, value)
+            else:
+                self._check_heard(workflow_id, label, kind, value)
             if (workflow_id, label) in world.undone_steps:
                 world.violate(f"I5 {label} of {workflow_id} was undone, and the workflow succeeded")
+        self._check_received(workflow_id, values)
+
+    def _check_heard(self, workflow_id: str, label: str, kind: str, value: object) -> None:
+        """What came from other workflows is what they recorded."""
+        world, model = self._world, self._model
+        operation = world.operations[workflow_id, label]
+        children = [child for child, parent in model.parents.items() if parent == workflow_id]
+        if kind == "child" and value not in _ERRORS:
+            given = [model.outcomes[child][1] for child in children if child in model.outcomes]
+            if not any(output is not None and json.loads(output) == value for output in given):
+                world.violate(f"I5 {label} of {workflow_id} gave {value}, which is no outcome of its children")
+        elif kind == "start" and value not in children:
+            world.violate(f"I5 {label} of {workflow_id} gave {value}, which is none of its children")
+        elif kind == "get" and value is not None:
+            known = model.event_values[operation["of"], operation["name"]]
+            if value not in known:
+                world.violate(f"I5 {label} of {workflow_id} gave {value}; the event was {known}")
+
+    def _check_received(self, workflow_id: str, values: dict[str, object]) -> None:
+        """What it received is what was consumed for it, each message once."""
+        received = Counter(
+            json.dumps(value)
+            for label, value in values.items()
+            if label.startswith(("recv", "await")) and value is not None
+        )
+        consumed = Counter(
+            body
+            for owner, topic, body, consumer in self._model.messages.values()
+            if owner == workflow_id and consumer is not None and not topic.startswith("approval:")
+        )
+        # What a part of the program that failed has received is not in the result.
+        some_failed = any(label.startswith(("ensured", "gather")) for label in values)
+        if received - consumed or (not some_failed and received != consumed):
+            self._world.violate(f"I6 {workflow_id} received {received}, and {consumed} were consumed for it")
 
     def _check_recorded(self, workflow_id: str, label: str, value: object) -> None:
         entry = self._model.named[workflow_id].get(label)
@@ -117,6 +160,17 @@ class Ending:
                 attempts = min(operation["fails"], operation["retries"]) + 1
                 if entry.attempts != attempts or (entry.error is None) != (operation["fails"] < attempts):
                     world.violate(f"I5 {label} of {workflow_id} ended as {entry} after {attempts} attempts")
+
+    def _check_executions(self) -> None:
+        """A step's body runs no more often than its attempts, each time that its workflow was taken up."""
+        world = self._world
+        for (workflow_id, label), operation in world.operations.items():
+            count, row = world.bodies[workflow_id, label], self._model.rows.get(workflow_id)
+            if row is None:  # its creation was not committed
+                continue
+            attempts = min(operation.get("fails", 0), operation.get("retries", 0)) + 1
+            if operation["kind"] in {"step", "undoable"} and count > attempts * max(row.epoch, 1):
+                world.violate(f"I12 {label} of {workflow_id} ran {count} times, and {row.epoch} stays can't explain it")
 
     def _check_workers(self) -> None:
         """A worker that was taken for dead, and is well, goes on as a new one."""

@@ -58,6 +58,8 @@ class Faults:
 
     def meet(self, process: Machine, point: str, connection: FaultyConnection | None) -> None:
         """Fail, take time, or die, before a statement."""
+        if process.cut_off_at_claim and point == "begin" and not self.healed and self._is_worker():
+            self._cut_off_for_a_while(process)
         if self._windows:
             self._meet_windows(process, point)
         rates = self._world.plan.rates
@@ -72,6 +74,10 @@ class Faults:
             if rate and self._world.chance.random() < rate:
                 self._world.fire("lost reply", process)
                 raise error_of("lost reply")
+
+    def _is_worker(self) -> bool:
+        task = self._world.sim.current
+        return task is not None and task.name == "holdfast-worker"
 
     def _meet_windows(self, process: Machine, point: str) -> None:
         now = self._world.sim.now
@@ -97,10 +103,12 @@ class Faults:
         if point == "commit":
             self._perhaps_die(process)
 
-    @staticmethod
-    def _likelier(process: Machine, connection: FaultyConnection | None) -> int:
-        """Stall rather before a transaction with the application's own writes than before what the committer writes."""
-        return 8 if process.store is not None and process.store._writer._connection is not connection else 1
+    def _likelier(self, process: Machine, connection: FaultyConnection | None) -> int:
+        """Stall rather before a transaction with the application's own writes, or a client's start, than elsewhere."""
+        if process.store is not None and process.store._writer._connection is not connection:
+            return 40
+        task = self._world.sim.current
+        return 20 if task is not None and task.name == "start" else 1
 
     def _stall(self, process: Machine) -> None:
         """Stop a process just before it writes, for so long that others take it for dead."""
@@ -146,9 +154,7 @@ class Faults:
                     machine.hung = True
                     self._world.sim.pause(machine)
             case "cut off":
-                self._world.fire(scene, machine)
-                machine.disturbed_at = now + chance.choice([1.0, LEASE * 2])
-                self._windows.append((scene, machine, machine.disturbed_at))
+                self._cut_off(machine, chance.choice([1.0, LEASE * 2]))
             case "read-only" | "disk full":
                 self._world.fire(scene)
                 self._windows.append((scene, None, now + chance.choice([0.2, 3.0, 10.0])))
@@ -157,9 +163,39 @@ class Faults:
                 self.jumped += chance.choice([0.5, 20.0, 3600.0])
             case _:
                 self._world.fire(scene, machine)
-                if "cut off" in self._world.plan.faults and chance.random() < 0.5:
-                    self._stage("cut off", machine, alive)
+                if "cut off" in self._world.plan.faults and chance.random() < 0.7:
+                    self._close_cut_off(machine)
+                else:
+                    self._close(machine)
+
+    def _close_cut_off(self, machine: Machine) -> None:
+        """Close an application just after it was cut off, which happens as its worker begins to claim if it does soon.
+
+        Then closing waits for the claim, while the workflows go on.
+        """
+        sim, chance = self._world.sim, self._world.chance
+
+        def cut_off_and_close() -> None:
+            machine.cut_off_at_claim = True
+            ends = sim.now + 3.0
+            while machine.cut_off_at_claim and sim.now < ends:
+                sim.sleep(0.02)
+            if not self.healed and machine.cut_off_at_claim:
+                self._cut_off_for_a_while(machine)
+            sim.sleep(chance.choice([0.0, 0.1, 0.3]))
+            if machine.launched and not machine.paused:
                 self._close(machine)
+
+        sim.spawn(sim.outside, cut_off_and_close, "closer")
+
+    def _cut_off_for_a_while(self, machine: Machine) -> None:
+        machine.cut_off_at_claim = False
+        self._cut_off(machine, self._world.chance.choice([0.5, 1.5, 2.5, LEASE * 2]))
+
+    def _cut_off(self, machine: Machine, seconds: float) -> None:
+        self._world.fire("cut off", machine)
+        machine.disturbed_at = self._world.sim.now + seconds
+        self._windows.append(("cut off", machine, machine.disturbed_at))
 
     def _wake_up(self, machine: Machine, seconds: float) -> None:
         self._world.sim.sleep(seconds)

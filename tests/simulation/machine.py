@@ -27,6 +27,10 @@ class Machine(Process):
         self.disturbed_at = -1e9
         """When it was paused or cut off, or came back from that."""
         self.launched = False
+        self.was_killed = False
+        """A workflow that it ran took it down."""
+        self.cut_off_at_claim = False
+        """It is cut off as soon as its worker claims."""
         self.expected: dict[str, int] = {}
 
     def is_writing(self) -> bool:

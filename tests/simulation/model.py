@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,7 +60,7 @@ class Limits:
 class Commit:
     """One commit while it is looked at."""
 
-    owners: frozenset[str]
+    owners: AbstractSet[str]
     """The worker ids that the committing process has had."""
     now: float
     touched: set[str] = field(default_factory=set)
@@ -70,6 +71,7 @@ class Commit:
     received: list[tuple[str, str, str]] = field(default_factory=list)
     effects: list[tuple[str, str, str]] = field(default_factory=list)
     journaled: list[tuple[str, str]] = field(default_factory=list)
+    dead: list[str] = field(default_factory=list)
     begun: dict[str, tuple[str | None, str | None, int]] = field(default_factory=dict)
     """The status, owner and epoch of touched workflows before the commit."""
 
@@ -80,21 +82,28 @@ class Model:
     def __init__(self, violate: Callable[[str], None], queues: dict[str, Limits]) -> None:
         self._violate = violate
         self._queues = queues
+        self.on_dead: Callable[[str, str | None], None] = lambda _workflow_id, _owner: None
+        """Told of what was set aside as dead, and whose worker's death that was."""
         self.overlaps = False
         """Workflows of one schedule may run beside one another."""
         self.slack = 0.001
         """Seconds by which a commit may be later than the time that it records."""
         self.rows: dict[str, Row] = {}
+        self._partitions: dict[str, str] = {}
         self.parents: dict[str, str | None] = {}
         self.deadlines: dict[str, float | None] = {}
         self.journals: defaultdict[str, dict[str, Entry]] = defaultdict(dict)
         self.named: defaultdict[str, dict[str, Entry]] = defaultdict(dict)
         self.outcomes: dict[str, tuple[str, str | None, str | None]] = {}
+        self.ended_by: dict[str, AbstractSet[str]] = {}
+        """The worker ids of the process that recorded the outcome of its own; anybody may cancel."""
         self.messages: dict[int, tuple[str, str, str, str | None]] = {}
         self.bodies: set[tuple[str, str]] = set()
         self.streams: Counter[tuple[str, str]] = Counter()
         self.items: set[tuple[str, str]] = set()
         self.events: dict[tuple[str, str], int] = {}
+        self.event_values: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
+        """All that an event has ever been."""
         self.effects: dict[tuple[str, str], str] = {}
         self.approvals: dict[tuple[str, str], str] = {}
         """Who decided how about what a workflow asked: by workflow and subject."""
@@ -128,7 +137,7 @@ class Model:
             "gone": lambda _, row: self._violate(f"I6 a row was lost: {row}"),
         }
 
-    def apply(self, notes: Sequence[Note], owners: frozenset[str], now: float) -> None:
+    def apply(self, notes: Sequence[Note], owners: AbstractSet[str], now: float) -> None:
         """Take in what one commit has changed."""
         commit = Commit(owners, now)
         for note in notes:
@@ -142,7 +151,8 @@ class Model:
         workflow_id = row[0]
         if workflow_id in self.rows:
             self._violate(f"I9 workflow {workflow_id} was created twice")
-        self.rows[workflow_id] = new = Row(row[1], *row[2:])
+        self.rows[workflow_id] = new = Row(row[1], *row[2:-1])
+        self._partitions[workflow_id] = row[-1]
         if new.status == "running" and new.owner not in commit.owners:
             self._violate(f"I2 {workflow_id} was created for a worker of another process")
         commit.touched.add(workflow_id)
@@ -171,8 +181,12 @@ class Model:
             commit.cancelled.append(workflow_id)
         if (new.owner is not None) != (new.status == "running"):
             self._violate(f"I2 {workflow_id} is {new.status} with the owner {new.owner}")
+        if new.status == "dead":
+            commit.dead.append(workflow_id)
         if new.crashes > old.crashes and new.crashes > self.exposure[workflow_id]:
-            self._violate(f"{workflow_id} is blamed for {new.crashes} crashes, and met {self.exposure[workflow_id]}")
+            self._violate(
+                f"I17 {workflow_id} is blamed for {new.crashes} crashes, and met {self.exposure[workflow_id]}"
+            )
 
     def _claimed(self, commit: Commit, workflow_id: str, old: Row, new: Row) -> None:
         if new.epoch != old.epoch + 1:
@@ -210,6 +224,8 @@ class Model:
     def _outcome(self, commit: Commit, row: Sequence[Any]) -> None:
         workflow_id, status, output, error = row
         self.outcomes[workflow_id] = (status, output, error)
+        if status != "cancelled":
+            self.ended_by[workflow_id] = commit.owners
         commit.touched.add(workflow_id)
         row_now = self.rows.get(workflow_id)
         commit.begun.setdefault(
@@ -279,6 +295,7 @@ class Model:
         if self.events.get((workflow_id, name), -1) > value:
             self._violate(f"I3 event {name} of {workflow_id} went back to {value}")
         self.events[workflow_id, name] = value
+        self.event_values[workflow_id, name].add(value)
 
     # Approvals, schedules
 
@@ -289,8 +306,10 @@ class Model:
             self._violate(f"I11 {subject} of {workflow_id} was {status} before anybody was asked")
 
     def _decided(self, commit: Commit, row: Sequence[Any]) -> None:
-        approval_id, before, status, by, decided_at = row
+        approval_id, before, status, by, decided_at, is_what_was_shown = row
         workflow_id, subject, expires_at = self.requests[approval_id]
+        if not is_what_was_shown:
+            self._violate(f"I11 what {workflow_id} asks for in {subject} has changed")
         if before != "pending":
             self._violate(f"I11 {subject} of {workflow_id} was {before}, and became {status}")
         if (status == "expired") != (decided_at >= expires_at) and status != "cancelled":
@@ -336,11 +355,24 @@ class Model:
         for workflow_id in commit.cancelled:
             if self.rows[workflow_id].status == "suspended":
                 self._violate(f"I13 {workflow_id} is cancelled, and sleeps on")
+        for workflow_id in commit.created:
+            row = self.rows[workflow_id]
+            if row.status == "running" and self.alive.get(row.owner or "") is False:
+                self._violate(f"I2 {workflow_id} was created for {row.owner}, which was declared dead")
+        for workflow_id in commit.dead:
+            self._check_dead(commit, workflow_id)
         self._check_messages(commit)
         self._check_effects(commit)
         self._check_overlap(commit)
         for queue, limits in self._queues.items():
             self._check_queue(queue, limits)
+
+    def _check_dead(self, commit: Commit, workflow_id: str) -> None:
+        _, owner, _ = commit.begun[workflow_id]
+        beside = [other for other, (_, its_owner, _) in commit.begun.items() if its_owner == owner]
+        if len(beside) > 1:
+            self._violate(f"I17 {workflow_id} is dead, and {beside} ran in its worker")
+        self.on_dead(workflow_id, owner)
 
     def _check_ended(self, workflow_id: str) -> None:
         row, outcome = self.rows.get(workflow_id), self.outcomes.get(workflow_id)
@@ -376,10 +408,15 @@ class Model:
             self._violate(f"I16 {going} go on at once")
 
     def _check_queue(self, queue: str, limits: Limits) -> None:
-        running = Counter(row.owner for row in self.rows.values() if row.queue == queue and row.status == "running")
+        here = {name: row for name, row in self.rows.items() if row.queue == queue and row.status == "running"}
+        running = Counter(row.owner for row in here.values())
         if limits.concurrency is not None and running.total() > limits.concurrency:
             self._violate(f"I8 {running.total()} run in queue {queue}; its limit is {limits.concurrency}")
         if limits.worker_concurrency is not None and running:
             _, most = running.most_common(1)[0]
             if most > limits.worker_concurrency:
                 self._violate(f"I8 a worker runs {most} of queue {queue}; its limit is {limits.worker_concurrency}")
+        if limits.partition_concurrency is not None and here:
+            [(key, most)] = Counter(self._partitions[workflow_id] for workflow_id in here).most_common(1)
+            if most > limits.partition_concurrency:
+                self._violate(f"I8 {most} run in partition {key!r} of {queue}; {limits.partition_concurrency} may")

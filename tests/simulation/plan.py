@@ -15,11 +15,13 @@ QUEUES = (
     Queue("narrow", concurrency=2, worker_concurrency=1),
     Queue("paced", concurrency=3, rate=Rate(2, 3.0)),
     Queue("single", concurrency=1),
+    Queue("split", partition_concurrency=1),
 )
 LIMITS = {
     "narrow": Limits(concurrency=2, worker_concurrency=1),
     "paced": Limits(concurrency=3, rate=(2, 3.0)),
     "single": Limits(concurrency=1),
+    "split": Limits(partition_concurrency=1),
 }
 PATIENCE = 400.0
 """Seconds within which all workflows must have ended once everything is healed."""
@@ -61,9 +63,7 @@ def make_plan(chance: random.Random, only: frozenset[str] | None) -> Plan:
     """Draw what a seed does. `only`: the faults that may happen of those drawn; None: all."""
     quiet = chance.random() < 0.12
     wanted = frozenset() if quiet else frozenset(fault for fault in FAULTS if chance.random() < 0.4)
-    poison = not quiet and chance.random() < 0.08
-    if poison:
-        wanted -= {"crash", "pause", "hang", "dies at commit", "cut off", "stall"}
+    poison = not quiet and chance.random() < 0.1
     config = Config(
         suspend_after=chance.choice([0.05, 0.5, 3.0]),
         max_threads=chance.choice([3, 32]),

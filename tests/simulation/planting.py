@@ -75,6 +75,13 @@ def row(verdict: Verdict) -> str:
     return f"| {verdict.bug.name} | {verdict.bug.breaks} | {verdict.seed} | {by} |"
 
 
+def rows_of_table() -> dict[str, tuple[str, int]]:
+    """Read the table in docs/simulation.md: what each bug breaks, and the first seed that notices."""
+    written = PAGE.read_text().split(_BEGIN)[1].split(_END)[0]
+    cells = [[cell.strip() for cell in line.split("|")] for line in written.splitlines() if line.startswith("| ")]
+    return {name: (breaks, int(seed)) for _, name, breaks, seed, *_ in cells[1:]}
+
+
 def write_table(verdicts: list[Verdict]) -> None:
     """Put the verdicts into the page, in the place of those that it has of the same bugs."""
     before, rest = PAGE.read_text().split(_BEGIN)

@@ -19,7 +19,7 @@ from holdfast.errors import ResultTimeout, StepOutcomeUnknown, WorkflowFailed, W
 from tests.simulation.scheduler import simulator
 
 Operation = dict[str, Any]
-QUEUES = ("narrow", "paced", "single")
+QUEUES = ("narrow", "paced", "single", "split")
 THE_END = "the program ends here"
 """What a program says that is to fail."""
 
@@ -270,6 +270,9 @@ async def _astart(operation: Operation) -> Any:
 
 # Making programs
 
+_JUST_ABOUT = (-0.004, 0.0, 0.001, 0.002, 0.004, 0.01)
+"""Seconds by which a wait is shorter or longer than what happens at about the same time."""
+
 
 class Author:
     """Writes random programs for the top-level workflows of one run."""
@@ -347,7 +350,7 @@ class Author:
         how: Operation = {}
         if chance.random() < 0.4:
             how["queue"] = chance.choice(QUEUES)
-            if chance.random() < 0.3:
+            if how["queue"] == "split" or chance.random() < 0.3:
                 how["partition"] = chance.choice("ab")
         elif chance.random() < 0.2:
             how["delay"] = chance.choice([0.5, 3.0])
@@ -359,7 +362,11 @@ class Author:
     _start = _child
 
     def _call(self, operation: Operation, me: str, depth: int) -> Operation:
-        operation["program"] = self.program("", depth=depth + 1)
+        program = operation["program"] = self.program("", depth=depth + 1)
+        if self._chance.random() < 0.4:
+            # It ends just as its caller leaves memory, which begins to wait when the child has left it.
+            seconds = round(2 * self._suspend_after - 0.0006 * self._chance.random(), 6)
+            program.append({"kind": "sleep", "label": self._label("sleep"), "seconds": seconds})
         return operation
 
     def _ensured(self, operation: Operation, me: str, depth: int) -> Operation:
@@ -420,4 +427,4 @@ class Author:
         """Choose for how long to wait: often for about as long as a wait in memory lasts."""
         if self._chance.random() < 0.7:
             return self._chance.choice(usual)
-        return round(self._suspend_after + self._chance.choice([-0.004, 0.0, 0.001, 0.002, 0.004, 0.01]), 3)
+        return round(self._suspend_after + self._chance.choice(_JUST_ABOUT), 3)

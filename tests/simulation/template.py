@@ -12,8 +12,10 @@ Note = tuple[Any, ...]
 
 _WORKFLOW = "{0}.status, {0}.owner, {0}.epoch, {0}.crashes, {0}.stage, {0}.queue, {0}.wake_at, {0}.cancel_at"
 _COUNTS = "NEW.started - OLD.started, NEW.skipped - OLD.skipped, NEW.missed - OLD.missed"
+_SHOWN = "{0}.subject, {0}.details, {0}.digest, {0}.expires_at"
+_IS_WHAT_WAS_SHOWN = f"({_SHOWN.format('OLD')}) = ({_SHOWN.format('NEW')})"
 _NOTES = (
-    ("workflow+", "INSERT", "workflows", "NEW.id, NEW.name, " + _WORKFLOW.format("NEW")),
+    ("workflow+", "INSERT", "workflows", "NEW.id, NEW.name, " + _WORKFLOW.format("NEW") + ", NEW.partition_key"),
     ("workflow", "UPDATE", "workflows", f"NEW.id, {_WORKFLOW.format('OLD')}, {_WORKFLOW.format('NEW')}"),
     ("gone", "DELETE", "workflows", "OLD.id"),
     ("info", "INSERT", "workflow_info", "NEW.id, NEW.parent_id, NEW.deadline_at, NEW.timeout"),
@@ -48,7 +50,12 @@ _NOTES = (
         "approvals",
         "NEW.id, NEW.workflow_id, NEW.subject, NEW.status, NEW.expires_at",
     ),
-    ("approval", "UPDATE", "approvals", "NEW.id, OLD.status, NEW.status, NEW.decided_by, NEW.decided_at"),
+    (
+        "approval",
+        "UPDATE",
+        "approvals",
+        "NEW.id, OLD.status, NEW.status, NEW.decided_by, NEW.decided_at, " + _IS_WHAT_WAS_SHOWN,
+    ),
     ("gone", "DELETE", "approvals", "OLD.id"),
     ("audit+", "INSERT", "approval_audit", "NEW.approval_id, NEW.event"),
     (

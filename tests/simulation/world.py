@@ -38,6 +38,8 @@ from tests.simulation.standins import EPOCH
 from tests.simulation.template import Note
 
 RIDES = 0.5
+MOST_KILLED = 6
+"""By one workflow: twice as many as it may, for workers in which it did not run alone."""
 MOST_COMMITS = 2000
 """In one run: some twenty times what a run takes."""
 
@@ -62,6 +64,7 @@ class World(Watcher):
             self.model.slack = 1.5
         self.commits = 0
         self._database = database
+        self.model.on_dead = self._dead
         self.machines: list[Machine] = []
         self._everybody: list[Machine] = []
         self._process_of: dict[str, Machine] = {}
@@ -71,6 +74,8 @@ class World(Watcher):
         """Who has just committed is slow to hear of it."""
         self.clients = 0
         self.acked: set[str] = set()
+        self.sent: set[tuple[str, str]] = set()
+        """Messages of clients that were acknowledged: workflow and text."""
         self.bodies: Counter[tuple[str, str]] = Counter()
         self._keys: dict[tuple[str, str], str] = {}
         self._all_keys: dict[str, tuple[str, str]] = {}
@@ -144,7 +149,7 @@ class World(Watcher):
             for note in notes:
                 if note[0] == "worker":
                     self._worker_changed(process, note)
-            self.model.apply(notes, owners, self.database_now())  # type: ignore[arg-type]
+            self.model.apply(notes, owners, self.database_now())
         self.tell(f"commits {len(notes)}: {' '.join(f'{n[0]}({n[1]},{n[2]})' for n in notes[:6] if n[0] != 'worker')}")
         for machine in self.machines:
             # Also of its own: one whose reply was lost counts as another's.
@@ -185,6 +190,16 @@ class World(Watcher):
         is_well = machine is not None and not machine.dead and self.sim.now - machine.disturbed_at > LEASE
         if is_well and silent < LEASE * 0.99:
             self.violate(f"I2 worker {worker_id} was declared dead {silent:.2f} s after its last heartbeat, and lives")
+
+    def _dead(self, workflow_id: str, owner: str | None) -> None:
+        """A workflow was set aside for a worker's death: an innocent one only where nobody else can have been it."""
+        if workflow_id in self.poisoned:
+            return
+        machine = self._process_of.get(owner or "")
+        if machine is None or machine.was_killed:
+            self.violate(f"I17 {workflow_id} is dead for what another one did")
+        else:
+            self._people.resume_later(workflow_id)
 
     def accepted(self, process: Process, units: Sequence[Unit], committed: Committed) -> None:
         """Hold each accepted unit's epoch against those that were current while it may have been committed."""
@@ -228,6 +243,8 @@ class World(Watcher):
         row = self.model.rows.get(workflow)
         if row is not None and row.status == "running" and row.owner in machine.minted:
             self._check_body(machine, workflow, label, before)
+        if self.model.ended_by.get(workflow) is machine.minted:
+            self.violate(f"I3 {label} of {workflow} runs in the process that has recorded the workflow's outcome")
         if label.startswith("once") and self.bodies[workflow, label] > 1:
             self.violate(f"I15 the at-most-once step {label} of {workflow} runs again")
         return f"{label}@{self.bodies[workflow, label]}@{machine.name}"
@@ -262,6 +279,9 @@ class World(Watcher):
         machine = self._here()
         self.tell("poison")
         self.fired["poison"] += 1
+        machine.was_killed = True
+        if self.fired["poison"] > MOST_KILLED:
+            self.violate(f"I17 one workflow has killed {MOST_KILLED} workers, and goes on")
         self.crash(machine)
 
     def _here(self) -> Machine:

@@ -254,7 +254,7 @@ class Config:
     poll: float = 5.0
     """The safety net under the wake-ups: between looks at the database without a hint."""
     crash_limit: int = 3
-    """A workflow that took its worker down so often is set aside as dead."""
+    """A workflow that took its worker down so often, at last with nothing else running there, is set aside as dead."""
     shutdown_timeout: float = 10.0
     """How long `close()` lets running steps end."""
     max_payload: int = 16 * 1024 * 1024
@@ -267,7 +267,7 @@ class Config:
 
     @property
     def isolate_from(self) -> int:
-        """From so many crashes on, one more of which would be too many, a workflow runs as its worker's one suspect."""
+        """From so many crashes on, one more of which would be too many, a workflow runs as a suspect, alone."""
         return max(1, self.crash_limit - 1)
 
     def __post_init__(self) -> None:

@@ -32,6 +32,7 @@ from holdfast.runtime.pace import Pace
 from holdfast.runtime.queues import Queues
 from holdfast.runtime.run import run
 from holdfast.runtime.signals import Signal
+from holdfast.runtime.solitude import Solitude
 from holdfast.runtime.threads import Loops, ThreadPool, process_ends
 from holdfast.runtime.time_limits import earliest
 from holdfast.runtime.tracing import NoTracer, Tracer
@@ -105,6 +106,7 @@ class Engine:
         self.closing = False
         self.wants_room = False
         """The worker has had no room for what it could claim: whoever leaves memory tells it."""
+        self.solitude = Solitude(self.clock.monotonic, seconds=config.lease, isolate_from=config.isolate_from)
         self._lock = threading.Lock()
         self._running: dict[str, Execution] = {}
         self._waiting: dict[str, Execution] = {}
@@ -145,7 +147,7 @@ class Engine:
 
     def takes_more(self) -> bool:
         """Tell whether one more workflow may run in this process now."""
-        return not self.closing and len(self._running) < self.config.max_running
+        return not self.closing and not self.solitude.is_on and len(self._running) < self.config.max_running
 
     @property
     def running(self) -> list[Execution]:
@@ -182,6 +184,7 @@ class Engine:
     def exit(self, execution: Execution) -> None:
         """Note that a workflow has left memory."""
         self.hub.unwatch(execution.workflow_id, execution.signal)
+        self.solitude.left(execution)
         with self._lock:
             full = len(self._running) >= self.config.max_running
             self._running.pop(execution.workflow_id, None)

@@ -43,8 +43,8 @@ class Execution:
 
     __slots__ = (
         "__weakref__", "_cancel_requested", "_code_ended", "_creation", "_delivery", "_last_ticket", "_lock",
-        "_mailbox", "_occurrences", "_patches", "_pending", "_seq", "_suspect", "_tasks", "busy", "crashes",
-        "deadline_at", "definition", "engine", "fence", "frees_thread", "gone", "input_text", "journal", "pauses",
+        "_mailbox", "_occurrences", "_patches", "_pending", "_seq", "_tasks", "busy", "crashes", "deadline_at",
+        "definition", "engine", "fence", "frees_thread", "gone", "input_text", "is_suspected", "journal", "pauses",
         "resumed", "signal", "steps_running", "traceparent", "undo", "undo_begun", "unwinding", "workflow_id",
     )  # fmt: skip
 
@@ -84,7 +84,7 @@ class Execution:
         self._seq = journal.last_seq
         self.crashes = crashes
         """How often it took its worker down before this stay, as far as is known."""
-        self._suspect = crashes > 0
+        self.is_suspected = crashes > 0  # it may have killed its worker, and has got no outcome since
         self._tasks: set[asyncio.Task[Any]] = set()
         self._cancel_requested = cancel_requested
         self._delivery = Delivery(journal)
@@ -346,7 +346,7 @@ class Execution:
         """Record an outcome, in one commit with `beside`. It rides along with the next write that has to wait."""
         checkpoint = self.checkpoint(operation, **outcome)
         self.ride(Record(checkpoint=checkpoint), *beside)
-        if self._suspect and operation.kind not in AUXILIARY:
+        if self.is_suspected and operation.kind not in AUXILIARY:
             self.progressed()
         return checkpoint
 
@@ -494,6 +494,6 @@ class Execution:
 
     def progressed(self) -> None:
         """Note that an operation has got an outcome: whoever was suspected of killing its worker is cleared."""
-        if self._suspect:
-            self._suspect = False
+        if self.is_suspected:
+            self.is_suspected = False
             self.ride(Progressed())

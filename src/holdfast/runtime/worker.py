@@ -16,6 +16,8 @@ log = logging.getLogger("holdfast.worker")
 CLAIM_LIMIT = 200
 AFTER_FAILURE = 1.0
 """Seconds until the next look after one that the database did not answer."""
+ALONE_PAUSE = 0.1
+"""Seconds until the next look whether a suspect's time alone is over."""
 CLOCK_DOUBT = 0.05
 """Seconds by which this process's idea of the database's clock may be off."""
 CLOCK_LAG = 5.0
@@ -31,6 +33,8 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name="holdfast-worker", daemon=True)
         self._next_due: float | None = None
         self._queues_first = False
+        self._suspects_since: float | None = None
+        """Since when (monotonic) this worker knows of suspects that nobody runs; None: there are none."""
         self._reported: set[str | tuple[str, str]] = set()
         engine.on_timer = self._timer_set
 
@@ -50,10 +54,15 @@ class Worker:
             self._engine.hub.work.set()
 
     def _run(self) -> None:
+        has_looked = False
         while not self._stopping.is_set():
             self._engine.hub.work.clear()
             since = self._engine.clock.now() - CLOCK_DOUBT
             try:
+                if not has_looked:
+                    # Before all that is due: nothing runs here yet.
+                    self._look_for_suspects()
+                    has_looked = True
                 more = self._claim_and_dispatch()
                 if not more:
                     self._look_ahead(since)
@@ -70,7 +79,9 @@ class Worker:
 
     def _pause(self, *, knows_when: bool) -> float:
         config, now = self._engine.config, self._engine.clock.now()
-        if not knows_when:
+        if self._engine.solitude.is_on:
+            return ALONE_PAUSE
+        if not knows_when or self._suspects_since is not None:
             return min(config.poll, AFTER_FAILURE)
         if self._next_due is None:
             return config.poll
@@ -85,6 +96,7 @@ class Worker:
         if serves != ():
             times.append(store.next_due_in_queues(names, serves, after=since, pinned=pinned))
         self._next_due = min((due for due in times if due is not None), default=None)
+        self._look_for_suspects()
         for name, count in store.count_unknown(names, serves).items():
             if name not in self._reported:
                 self._reported.add(name)
@@ -99,6 +111,13 @@ class Worker:
 
         if pinned:
             self._look_for_other_versions(pinned)
+
+    def _look_for_suspects(self) -> None:
+        engine = self._engine
+        if not engine.store.suspects_wait(engine.definitions.workflow_names(), engine.config.isolate_from):
+            self._suspects_since = None
+        elif self._suspects_since is None:
+            self._suspects_since = engine.clock.monotonic()
 
     def _look_for_other_versions(self, pinned: tuple[tuple[str, str], ...]) -> None:
         for (name, version), count in self._engine.store.count_other_versions(pinned).items():
@@ -120,6 +139,10 @@ class Worker:
         """Claim once; tell whether there may be more at once."""
         engine = self._engine
         names = engine.definitions.workflow_names()
+        if self._suspects_since is not None:
+            self._take_suspect(names, self._suspects_since)
+        if engine.solitude.is_on:
+            return False
         # Said before the look, so that nobody who makes room meanwhile keeps it to himself.
         engine.wants_room = True
         room = engine.config.max_running - len(engine.running) - engine.pool.backlog
@@ -127,24 +150,51 @@ class Worker:
             return False
         engine.wants_room = False
         for limit, queue_limit in self._shares(room):
-            claim = Claim(
-                claim_id=engine.ids.new(),
-                worker_id=engine.worker_id,
-                names=names,
-                pinned=engine.pinned_claims(),
-                limit=limit,
-                isolate_from=engine.config.isolate_from,
-                queues=engine.config.serves,
-                queue_limit=queue_limit,
-            )
-            receipt: Receipt = engine.committer.submit(Unit(writes=(claim,))).wait()
-            taken: list[str] = receipt.results[0]
-            failpoints.reached("claim.after", taken)
-            for claimed in self._load(taken) if taken else ():
+            taken = self._claim(names, limit, queue_limit, suspects=False)
+            for claimed in taken:
                 self._dispatch(claimed)
             if taken:
                 return len(taken) >= min(share for share in (limit, queue_limit) if share)
         return False
+
+    def _claim(self, names: tuple[str, ...], limit: int, queue_limit: int, *, suspects: bool) -> list[Claimed]:
+        engine = self._engine
+        claim = Claim(
+            claim_id=engine.ids.new(),
+            worker_id=engine.worker_id,
+            names=names,
+            pinned=engine.pinned_claims(),
+            limit=limit,
+            suspects=suspects,
+            isolate_from=engine.config.isolate_from,
+            queues=engine.config.serves,
+            queue_limit=queue_limit,
+        )
+        receipt: Receipt = engine.committer.submit(Unit(writes=(claim,))).wait()
+        taken: list[str] = receipt.results[0]
+        failpoints.reached("claim.after", taken)
+        return self._load(taken) if taken else []
+
+    def _take_suspect(self, names: tuple[str, ...], since: float) -> None:
+        """Take a suspect, to run it alone; or beside others, where for a whole lease there was always something to run.
+
+        One at a time, so that what is due besides comes into question only where no suspect does.
+        """
+        engine = self._engine
+        engine.solitude.reserve()
+        try:
+            is_idle = not engine.running and not engine.pool.backlog
+            if not is_idle and engine.clock.monotonic() - since < engine.config.lease:
+                return
+            for limit, queue_limit in ((1, 0),) if engine.config.serves == () else ((1, 0), (0, 1)):
+                for claimed in self._claim(names, limit, queue_limit, suspects=True):
+                    is_suspect = claimed.record.crashes >= engine.config.isolate_from
+                    self._dispatch(claimed, alone=is_suspect and is_idle)
+                    is_idle = False
+                    if is_suspect:
+                        return
+        finally:
+            engine.solitude.release()
 
     def _shares(self, room: int) -> list[tuple[int, int]]:
         """Share what there is room for between workflows without and with a queue, so that neither keeps out the other.
@@ -172,10 +222,12 @@ class Worker:
                     raise
                 pause = min(pause * 2, 1.0)
 
-    def _dispatch(self, claimed: Claimed) -> None:
+    def _dispatch(self, claimed: Claimed, *, alone: bool = False) -> None:
         loaded = self._engine.load(claimed)
         if loaded is not None:
             execution, args, kwargs = loaded
+            if alone:
+                self._engine.solitude.begin(execution)
             failpoints.reached("claim.loaded", execution.workflow_id)
             log.debug("workflow %s goes on", execution.workflow_id, extra={"action": "workflow_resumed"})
             self._engine.run_in_background(execution, args, kwargs)

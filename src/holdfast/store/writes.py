@@ -181,8 +181,8 @@ class Claim:
     Only names in `names` are taken; of those that `pinned` names too, only what was recorded under a version that
     stands there with the name, in a pair. Sets status running, owner, epoch + 1, clears `wake_at`. Oldest `wake_at`
     first; those left by dead workers (wake_at 0) before all. A workflow with `isolate_from` crashes or more is a
-    suspect: at most one is taken, only if `suspects` is true, and it is recorded as the worker's `suspect_id` in the
-    same commit.
+    suspect: at most one is taken, before all others, only if `suspects` is true, and it is recorded as the worker's
+    `suspect_id` in the same commit.
     Result: list of ids. A Claim sent again with the same `claim_id` also returns what its lost first try took.
 
     `limit` is for workflows without a queue. From the queues named in `queues` (None: from all) up to `queue_limit`
@@ -225,7 +225,8 @@ class TakeOver:
     """Declare a worker dead and enqueue what it was running. Result: list of ids enqueued (not those now dead).
 
     Raises each workflow's epoch, sets `wake_at` to 0. Blame: if the worker had a suspect and still ran it, only that
-    one gets crashes + 1, else every one it ran. One whose crashes reach `crash_limit` becomes dead, with a report.
+    one gets crashes + 1, else every one it ran. One whose crashes reach `crash_limit` becomes dead, with a report, if
+    it was all that the worker ran: else another may have done it, and it stays enqueued.
     With `blame` false (a clean shutdown that left work) nobody's crashes change. A worker not alive: nothing happens.
     """
 

@@ -87,7 +87,8 @@ def take_over(batch: Batch, _fence: Fence | None, write: TakeOver) -> Read:
     suspect_id = batch.suspects.pop(write.worker_id)
     blamed = _blamed([workflow_id for workflow_id, _ in running], suspect_id) if write.blame else frozenset()
     batch.run("bury_worker", worker_id=write.worker_id)
-    fates = [_fate(workflow_id, crashes, workflow_id in blamed, write) for workflow_id, crashes in running]
+    limit = write.crash_limit if len(running) == 1 else None
+    fates = [_fate(workflow_id, crashes, workflow_id in blamed, limit) for workflow_id, crashes in running]
     if fates:
         batch.run("take_over_workflow", worker_id=write.worker_id, **columns(_TAKEN_OVER, fates))
     enqueued = [workflow_id for workflow_id, status, _, _ in fates if status == Status.ENQUEUED]
@@ -105,8 +106,8 @@ def _blamed(running: list[str], suspect_id: str | None) -> frozenset[str]:
     return frozenset({suspect_id} if suspect_id in running else running)
 
 
-def _fate(workflow_id: str, crashes: int, is_blamed: bool, write: TakeOver) -> tuple[Any, ...]:  # noqa: FBT001
+def _fate(workflow_id: str, crashes: int, is_blamed: bool, limit: int | None) -> tuple[Any, ...]:  # noqa: FBT001
     now_crashed = crashes + is_blamed
-    if is_blamed and now_crashed >= write.crash_limit:
+    if is_blamed and limit is not None and now_crashed >= limit:
         return workflow_id, Status.DEAD.value, None, now_crashed
     return workflow_id, Status.ENQUEUED.value, 0.0, now_crashed

@@ -36,9 +36,8 @@ def _choose(ledger: Ledger, write: Claim, room: int) -> list[str]:
     due = ledger.run("due_workflows", limit=room, **fitting)
     suspects = ledger.run("due_suspect", **fitting) if write.suspects else []
     if suspects and ledger.run("suspect_of_worker", worker_id=write.worker_id) in ([], [(None,)]):
-        chosen = sorted(due + suspects, key=lambda found: (found[1], found[0]))[:room]
-        if suspects[0] in chosen:
-            ledger.change("set_suspect", worker_id=write.worker_id, workflow_id=suspects[0][0])
+        chosen = (suspects + due)[:room]
+        ledger.change("set_suspect", worker_id=write.worker_id, workflow_id=suspects[0][0])
     else:
         chosen = due
     return [workflow_id for workflow_id, _ in chosen]
@@ -75,12 +74,13 @@ def take_over(ledger: Ledger, write: TakeOver) -> list[str]:
         return []
     running = ledger.run("running_of_worker", worker_id=write.worker_id)
     [(suspect_id,)] = found
+    was_alone = len(running) == 1
     blamed = _blamed([workflow_id for workflow_id, _ in running], suspect_id) if write.blame else frozenset()
     ledger.change("bury_worker", worker_id=write.worker_id)
     enqueued = []
     for workflow_id, crashes in running:
         now_crashed = crashes + (workflow_id in blamed)
-        is_dead = workflow_id in blamed and now_crashed >= write.crash_limit
+        is_dead = was_alone and workflow_id in blamed and now_crashed >= write.crash_limit
         ledger.change(
             "take_over_workflow",
             workflow_id=workflow_id,

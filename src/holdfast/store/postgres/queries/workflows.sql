@@ -272,7 +272,7 @@ WITH enqueued AS (
         UNION ALL SELECT id, wake_at, crashes FROM asleep
         UNION ALL SELECT id, wake_at, crashes FROM suspect
     ) AS ready
-    ORDER BY wake_at, id LIMIT %(limit)s
+    ORDER BY crashes >= %(isolate_from)s DESC, wake_at, id LIMIT %(limit)s
 ), blamed AS (
     UPDATE {schema}.workers AS k SET suspect_id = due.id
     FROM due WHERE due.crashes >= %(isolate_from)s AND k.worker_id = %(worker_id)s
@@ -392,6 +392,18 @@ SELECT min(wake_at) FROM (
 -- name: cancelled_by_others
 SELECT id FROM {schema}.workflows WHERE status = 'running' AND owner = %(worker_id)s AND cancel_at IS NOT NULL
 ORDER BY id;
+
+-- name: suspects_wait
+-- Who lost its worker is due from the beginning of time on.
+SELECT EXISTS (
+    SELECT 1 FROM {schema}.workflows
+    WHERE status = 'enqueued' AND queue IS NULL AND wake_at <= 0 AND crashes >= %(isolate_from)s
+        AND name = ANY(%(names)s::text[])
+    UNION ALL
+    SELECT 1 FROM {schema}.workflows
+    WHERE status = 'enqueued' AND queue IS NOT NULL AND stage IS NULL AND wake_at <= 0 AND crashes >= %(isolate_from)s
+        AND name = ANY(%(names)s::text[])
+);
 
 -- name: count_unknown
 -- Of what is in line, a sample: there may be millions.

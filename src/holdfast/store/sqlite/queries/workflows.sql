@@ -183,6 +183,18 @@ SELECT min(wake_at) FROM (
     )
 );
 
+-- name: suspects_wait
+-- Who lost its worker is due from the beginning of time on.
+SELECT EXISTS (
+    SELECT 1 FROM holdfast_workflows
+    WHERE status = 'enqueued' AND queue IS NULL AND wake_at <= 0 AND crashes >= :isolate_from
+        AND name IN (SELECT value FROM json_each(:names))
+    UNION ALL
+    SELECT 1 FROM holdfast_workflows
+    WHERE status = 'enqueued' AND queue IS NOT NULL AND stage IS NULL AND wake_at <= 0 AND crashes >= :isolate_from
+        AND name IN (SELECT value FROM json_each(:names))
+);
+
 -- name: count_unknown
 -- Of what is in line, a sample: there may be millions.
 SELECT name, count(*) FROM (

@@ -1,0 +1,108 @@
+"""A workflow that was running each time that its worker died, in a process where there is other work to do."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from holdfast import Client, Config, Holdfast, Status, step, workflow
+from holdfast.store.writes import Claim, Register, TakeOver, Unit
+from tests.conformance.kit import worker
+from tests.helpers import eventually
+
+_order: list[str] = []
+_begun = threading.Event()
+_may_go_on = threading.Event()
+_numbers = itertools.count()
+
+
+@step
+def last_a_while() -> None:
+    _begun.set()
+    _may_go_on.wait()
+    _order.append("suspect")
+
+
+@workflow
+def was_there_each_time() -> str:
+    last_a_while()
+    return "innocent"
+
+
+@workflow
+def something_else() -> str:
+    _order.append("other")
+    return "done"
+
+
+@pytest.fixture(autouse=True)
+def _anew() -> Iterator[None]:
+    _order.clear()
+    _begun.clear()
+    _may_go_on.clear()
+    yield
+    _may_go_on.set()
+
+
+def suspect_in(url: str, *, crashes: int) -> None:
+    """Start a workflow, and let workers die that run it."""
+    with Holdfast(url):
+        pass
+    with Client(url) as client:
+        client.options(id="suspect").start(was_there_each_time.__name__)
+        store = client.engine.store
+        for _ in range(crashes):
+            name = f"dead-{next(_numbers)}"
+            claim = Claim(claim_id=name, worker_id=name, names=(was_there_each_time.__name__,), limit=1, isolate_from=9)
+            takes_over = TakeOver(worker_id=name, crash_limit=9)
+            for write in (Register(worker=worker(name), lease_seconds=30), claim, takes_over):
+                store.commit([Unit(writes=(write,))])
+
+
+def test_nothing_else_begins_until_it_has_got_further(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    suspect_in(store_url, crashes=2)
+    with Holdfast(store_url, config=Config(crash_limit=3)) as app:
+        assert _begun.wait(20)
+        other = app.start(something_else)
+        looks = _count_looks(app, monkeypatch)
+        eventually(lambda: len(looks) > 2)
+        assert other.status() is Status.ENQUEUED
+        _may_go_on.set()
+        assert app.retrieve("suspect").result(20) == "innocent"
+        assert other.result(20) == "done"
+    assert _order == ["suspect", "other"]
+
+
+def test_others_go_on_when_it_is_only_slow(store_url: str) -> None:
+    suspect_in(store_url, crashes=2)
+    with Holdfast(store_url, config=Config(crash_limit=3, heartbeat=0.2, lease=1.0)) as app:
+        assert _begun.wait(20)
+        assert app.start(something_else).result(20) == "done"
+        _may_go_on.set()
+        assert app.retrieve("suspect").result(20) == "innocent"
+    assert _order == ["other", "suspect"]
+
+
+def test_one_that_died_less_often_runs_beside_others(store_url: str) -> None:
+    suspect_in(store_url, crashes=1)
+    with Holdfast(store_url, config=Config(crash_limit=3)) as app:
+        assert _begun.wait(20)
+        assert app.start(something_else).result(20) == "done"
+        _may_go_on.set()
+        assert app.retrieve("suspect").result(20) == "innocent"
+
+
+def _count_looks(app: Holdfast, monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    looks: list[None] = []
+    ask = app.store.suspects_wait
+
+    def counted(*arguments: Any) -> bool:
+        looks.append(None)
+        return ask(*arguments)
+
+    monkeypatch.setattr(app.store, "suspects_wait", counted)
+    return looks
