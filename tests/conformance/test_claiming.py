@@ -179,7 +179,7 @@ def test_one_suspect_is_taken_at_a_time(bench: Bench) -> None:
         bench.start(name, owner="w1")
     crash(bench, "w1")
     bench.start("innocent", owner=None)
-    assert bench.claim("w2", suspects=False) == ["innocent"]
+    assert bench.claim("w2", accused_from=1) == ["innocent"]
     assert bench.claim("w2") == ["a"]
     assert suspect_of(bench, "w2") == "a"
     assert bench.claim("w2") == []
@@ -217,31 +217,33 @@ def test_nobody_is_set_aside_for_a_death_that_another_may_have_caused(bench: Ben
     bench.start("beside", owner="w2")
     assert sorted(crash(bench, "w2", limit=2)) == ["beside", "suspect"]
     assert (bench.get("suspect").status, bench.get("suspect").crashes) == (Status.ENQUEUED, 2)
-    assert bench.claim("w3", limit=1) == ["suspect"]
+    assert bench.claim("w3", accused_from=2, accused=True) == ["suspect"]
     assert crash(bench, "w3", limit=2) == []
     assert bench.status("suspect") is Status.DEAD
     assert (bench.get("beside").status, bench.get("beside").crashes) == (Status.ENQUEUED, 0)
 
 
-def test_a_suspect_goes_before_all_others(bench: Bench) -> None:
+def test_a_claim_for_an_accused_one_takes_nothing_else(bench: Bench) -> None:
     bench.register("w1", "w2")
-    bench.start("z suspect", owner="w1")
-    crash(bench, "w1")
-    bench.write(Release(), fence=bench.start("a", owner="w2"))
-    assert bench.claim("w2", limit=1) == ["z suspect"]
-    assert bench.claim("w2", limit=1) == ["a"]
+    bench.start("suspect", owner="w1")
+    crash(bench, "w1", limit=3)
+    bench.start("new", owner=None)
+    asleep = bench.start("asleep", owner="w2")
+    bench.write(Suspend(wake_at=0.0, waits=()), fence=asleep)
+    assert bench.claim("w2", accused_from=3, accused=True) == []
+    assert sorted(bench.claim("w2", accused_from=3)) == ["asleep", "new", "suspect"]
 
 
-def test_suspects_wait_until_they_are_claimed(bench: Bench) -> None:
+def test_accused_ones_wait_until_they_are_claimed(bench: Bench) -> None:
     bench.register("w1", "w2")
     bench.start("new", owner=None)
     bench.start("crashed", owner="w1")
     crash(bench, "w1")
-    assert bench.store.suspects_wait(["refund"], 1)
-    assert not bench.store.suspects_wait(["refund"], 2)
-    assert not bench.store.suspects_wait(["another"], 1)
+    assert bench.store.accused_wait(["refund"], 1)
+    assert not bench.store.accused_wait(["refund"], 2)
+    assert not bench.store.accused_wait(["another"], 1)
     bench.claim("w2")
-    assert not bench.store.suspects_wait(["refund"], 1)
+    assert not bench.store.accused_wait(["refund"], 1)
 
 
 @pytest.mark.parametrize(

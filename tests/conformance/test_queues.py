@@ -133,23 +133,24 @@ def test_one_suspect_at_a_time_comes_back_from_queues(bench: Bench) -> None:
     enqueue(bench, "1", "2", "3")
     let_in(bench, "w1", queue_limit=2)
     bench.ask(TakeOver(worker_id="w1", crash_limit=3))
-    assert let_in(bench, "w2", suspects=False) == ["3"]
+    assert let_in(bench, "w2", accused_from=1) == ["3"]
     assert let_in(bench, "w2") == ["1"]
     assert let_in(bench, "w2") == []
     bench.write(Progressed(), fence=fence(bench, "1"))
     assert let_in(bench, "w2") == ["2"]
 
 
-def test_suspects_that_come_back_to_their_queues_wait(bench: Bench) -> None:
+def test_accused_ones_that_come_back_to_their_queues_wait_for_a_claim_of_their_own(bench: Bench) -> None:
     declare(bench)
     bench.register("w1", "w2")
     enqueue(bench, "1", "2")
     let_in(bench, "w1", queue_limit=1)
-    assert not bench.store.suspects_wait(["refund"], 1)
+    assert not bench.store.accused_wait(["refund"], 1)
     bench.ask(TakeOver(worker_id="w1", crash_limit=3))
-    assert bench.store.suspects_wait(["refund"], 1)
-    assert let_in(bench, "w2", queue_limit=1) == ["1"]
-    assert not bench.store.suspects_wait(["refund"], 1)
+    assert bench.store.accused_wait(["refund"], 1)
+    assert let_in(bench, "w2", queue_limit=2, accused_from=1) == ["2"]
+    assert let_in(bench, "w2", queue_limit=2, accused_from=1, accused=True) == ["1"]
+    assert not bench.store.accused_wait(["refund"], 1)
 
 
 def test_what_became_dead_leaves_its_place_and_lines_up_anew_when_resumed(bench: Bench) -> None:

@@ -1,4 +1,4 @@
-"""A workflow that was running each time that its worker died, in a process where there is other work to do."""
+"""A workflow that is accused of having killed its worker, in a process where there is other work to do."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _numbers = itertools.count()
 def last_a_while() -> None:
     _begun.set()
     _may_go_on.wait()
-    _order.append("suspect")
+    _order.append("accused")
 
 
 @workflow
@@ -48,12 +48,12 @@ def _anew() -> Iterator[None]:
     _may_go_on.set()
 
 
-def suspect_in(url: str, *, crashes: int) -> None:
+def accused_in(url: str, *, crashes: int) -> None:
     """Start a workflow, and let workers die that run it."""
     with Holdfast(url):
         pass
     with Client(url) as client:
-        client.options(id="suspect").start(was_there_each_time.__name__)
+        client.options(id="accused").start(was_there_each_time.__name__)
         store = client.engine.store
         for _ in range(crashes):
             name = f"dead-{next(_numbers)}"
@@ -64,7 +64,7 @@ def suspect_in(url: str, *, crashes: int) -> None:
 
 
 def test_nothing_else_begins_until_it_has_got_further(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    suspect_in(store_url, crashes=2)
+    accused_in(store_url, crashes=3)
     with Holdfast(store_url, config=Config(crash_limit=3)) as app:
         assert _begun.wait(20)
         other = app.start(something_else)
@@ -72,37 +72,37 @@ def test_nothing_else_begins_until_it_has_got_further(store_url: str, monkeypatc
         eventually(lambda: len(looks) > 2)
         assert other.status() is Status.ENQUEUED
         _may_go_on.set()
-        assert app.retrieve("suspect").result(20) == "innocent"
+        assert app.retrieve("accused").result(20) == "innocent"
         assert other.result(20) == "done"
-    assert _order == ["suspect", "other"]
+    assert _order == ["accused", "other"]
 
 
 def test_others_go_on_when_it_is_only_slow(store_url: str) -> None:
-    suspect_in(store_url, crashes=2)
+    accused_in(store_url, crashes=3)
     with Holdfast(store_url, config=Config(crash_limit=3, heartbeat=0.2, lease=1.0)) as app:
         assert _begun.wait(20)
         assert app.start(something_else).result(20) == "done"
         _may_go_on.set()
-        assert app.retrieve("suspect").result(20) == "innocent"
-    assert _order == ["other", "suspect"]
+        assert app.retrieve("accused").result(20) == "innocent"
+    assert _order == ["other", "accused"]
 
 
-def test_one_that_died_less_often_runs_beside_others(store_url: str) -> None:
-    suspect_in(store_url, crashes=1)
+def test_one_that_is_only_suspected_runs_beside_others(store_url: str) -> None:
+    accused_in(store_url, crashes=2)
     with Holdfast(store_url, config=Config(crash_limit=3)) as app:
         assert _begun.wait(20)
         assert app.start(something_else).result(20) == "done"
         _may_go_on.set()
-        assert app.retrieve("suspect").result(20) == "innocent"
+        assert app.retrieve("accused").result(20) == "innocent"
 
 
 def _count_looks(app: Holdfast, monkeypatch: pytest.MonkeyPatch) -> list[None]:
     looks: list[None] = []
-    ask = app.store.suspects_wait
+    ask = app.store.accused_wait
 
     def counted(*arguments: Any) -> bool:
         looks.append(None)
         return ask(*arguments)
 
-    monkeypatch.setattr(app.store, "suspects_wait", counted)
+    monkeypatch.setattr(app.store, "accused_wait", counted)
     return looks

@@ -1,4 +1,4 @@
-"""How long a suspect has its process to itself."""
+"""How long an accused workflow has its process to itself."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from holdfast.runtime.solitude import GROWTH, Solitude
 
 
 @dataclass
-class Suspect:
-    crashes: int = 2
+class Accused:
+    crashes: int = 3
     is_suspected: bool = True
     durable: bool = True
 
@@ -34,13 +34,13 @@ def clock() -> Clock:
 
 @pytest.fixture
 def solitude(clock: Clock) -> Solitude:
-    return Solitude(clock, seconds=30, isolate_from=2)
+    return Solitude(clock, seconds=30, accused_from=3)
 
 
 def begin(solitude: Solitude, **fields: Any) -> Any:
-    suspect: Any = Suspect(**fields)
-    solitude.begin(suspect)
-    return suspect
+    accused: Any = Accused(**fields)
+    solitude.begin(accused)
+    return accused
 
 
 def is_on_at(solitude: Solitude, clock: Clock, now: float) -> bool:
@@ -66,19 +66,19 @@ def test_it_goes_on_when_what_was_reserved_has_begun(solitude: Solitude) -> None
     assert solitude.is_on
 
 
-def test_it_ends_when_the_suspect_leaves_memory_and_nobody_else_does(solitude: Solitude) -> None:
-    suspect, another = begin(solitude), Suspect()
+def test_it_ends_when_the_accused_leaves_memory_and_nobody_else_does(solitude: Solitude) -> None:
+    accused, another = begin(solitude), Accused()
     solitude.left(another)  # type: ignore[arg-type]
     assert solitude.is_on
-    solitude.left(suspect)
+    solitude.left(accused)
     assert not solitude.is_on
 
 
-def test_it_ends_when_an_outcome_of_the_suspect_is_durable(solitude: Solitude) -> None:
-    suspect = begin(solitude, durable=False)
-    suspect.is_suspected = False
+def test_it_ends_when_an_outcome_of_the_accused_is_durable(solitude: Solitude) -> None:
+    accused = begin(solitude, durable=False)
+    accused.is_suspected = False
     assert solitude.is_on
-    suspect.durable = True
+    accused.durable = True
     assert not solitude.is_on
 
 
@@ -88,6 +88,6 @@ def test_it_ends_after_a_while_and_does_not_begin_again(solitude: Solitude, cloc
 
 
 def test_each_death_that_left_a_doubt_gives_more_time(solitude: Solitude, clock: Clock) -> None:
-    begin(solitude, crashes=4)
+    begin(solitude, crashes=5)
     assert is_on_at(solitude, clock, 30.0 * GROWTH**2 - 0.1)
     assert not is_on_at(solitude, clock, 30.0 * GROWTH**2)

@@ -42,7 +42,7 @@ _FENCE = (
 )
 _COMPANY = (
     "runtime/solitude.py",
-    "        return self._is_reserved or (self._suspect is not None and self._is_alone(self._suspect))\n",
+    "        return self._is_reserved or (self._accused is not None and self._is_alone(self._accused))\n",
     "        return False\n",
 )
 
@@ -321,8 +321,8 @@ BUGS = (
         _COMPANY,
     ),
     _bug(
-        "suspect-in-company",
-        "others begin beside a suspect, so that no death is ever its own",
+        "accused-in-company",
+        "others begin beside an accused workflow, so that no death is ever its own",
         _COMPANY,
     ),
     _bug(

@@ -15,6 +15,7 @@ from tests.simulation.planting import apply, plant, rows_of_table
 
 SEEDS = 120
 QUICK = (
+    "accused-in-company",
     "batch-stops-at-a-refused-unit",
     "body-before-barrier",
     "deadline-not-inherited",
@@ -36,7 +37,6 @@ QUICK = (
     "second-decision-counts",
     "sleep-begins-anew",
     "stream-offset-from-the-count-of-all",
-    "suspect-in-company",
     "suspend-does-not-look-again",
     "timer-forgotten",
     "transaction-recorded-in-another-commit",

@@ -267,7 +267,7 @@ class Config:
 
     @property
     def isolate_from(self) -> int:
-        """From so many crashes on, one more of which would be too many, a workflow runs as a suspect, alone."""
+        """From so many crashes on, one more of which would be too many, a workflow runs as its worker's one suspect."""
         return max(1, self.crash_limit - 1)
 
     def __post_init__(self) -> None:

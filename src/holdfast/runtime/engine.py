@@ -106,7 +106,7 @@ class Engine:
         self.closing = False
         self.wants_room = False
         """The worker has had no room for what it could claim: whoever leaves memory tells it."""
-        self.solitude = Solitude(self.clock.monotonic, seconds=config.lease, isolate_from=config.isolate_from)
+        self.solitude = Solitude(self.clock.monotonic, seconds=config.lease, accused_from=config.crash_limit)
         self._lock = threading.Lock()
         self._running: dict[str, Execution] = {}
         self._waiting: dict[str, Execution] = {}

@@ -1,8 +1,8 @@
-"""A suspect's time alone in its process: what runs beside it could have killed the worker just as well.
+"""An accused workflow's time alone in its process: what runs beside it could kill the worker just as well.
 
 reserved    nothing else begins here from now on; whoever reserves sees whether anything runs
-alone       the suspect runs; if the process dies now, there is no doubt about who killed it
-over        the suspect has got an outcome further and that is durable, or has left memory, or its time is up
+alone       the accused runs; if the process dies now, there is no doubt about who killed it
+over        the accused has got an outcome further and that is durable, or has left memory, or its time is up
 
 The time grows with every death that left a doubt, so that one that kills late is alone at last; and it ends, so that
 one that is only slow does not keep the others waiting for ever.
@@ -23,28 +23,28 @@ GROWTH, MOST_GROWTH = 4, 8
 class Solitude:
     """See the module's page. Times are monotonic."""
 
-    def __init__(self, monotonic: Callable[[], float], *, seconds: float, isolate_from: int) -> None:
+    def __init__(self, monotonic: Callable[[], float], *, seconds: float, accused_from: int) -> None:
         self._monotonic = monotonic
         self._seconds = seconds
-        self._isolate_from = isolate_from
+        self._accused_from = accused_from
         self._is_reserved = False
-        self._suspect: Execution | None = None
+        self._accused: Execution | None = None
         self._ends = 0.0
 
     @property
     def is_on(self) -> bool:
         """Tell whether nothing else may begin here."""
-        return self._is_reserved or (self._suspect is not None and self._is_alone(self._suspect))
+        return self._is_reserved or (self._accused is not None and self._is_alone(self._accused))
 
     def reserve(self) -> None:
         """Let nothing else begin until `begin` or `release`."""
         self._is_reserved = True
 
-    def begin(self, suspect: Execution) -> None:
-        """Let nothing else begin beside a suspect that is about to run."""
-        doubtful = min(max(0, suspect.crashes - self._isolate_from), MOST_GROWTH)
+    def begin(self, accused: Execution) -> None:
+        """Let nothing else begin beside one that is about to run."""
+        doubtful = min(max(0, accused.crashes - self._accused_from), MOST_GROWTH)
         self._ends = self._monotonic() + self._seconds * GROWTH**doubtful
-        self._suspect = suspect
+        self._accused = accused
 
     def release(self) -> None:
         """End what `reserve` began."""
@@ -52,11 +52,11 @@ class Solitude:
 
     def left(self, execution: Execution) -> None:
         """Take note that a workflow has left memory."""
-        if execution is self._suspect:
-            self._suspect = None
+        if execution is self._accused:
+            self._accused = None
 
-    def _is_alone(self, suspect: Execution) -> bool:
-        if self._monotonic() < self._ends and (suspect.is_suspected or not suspect.is_durable()):
+    def _is_alone(self, accused: Execution) -> bool:
+        if self._monotonic() < self._ends and (accused.is_suspected or not accused.is_durable()):
             return True
-        self._suspect = None
+        self._accused = None
         return False

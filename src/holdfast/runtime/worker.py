@@ -33,8 +33,8 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name="holdfast-worker", daemon=True)
         self._next_due: float | None = None
         self._queues_first = False
-        self._suspects_since: float | None = None
-        """Since when (monotonic) this worker knows of suspects that nobody runs; None: there are none."""
+        self._accused_since: float | None = None
+        """Since when (monotonic) this worker knows of accused workflows that nobody runs; None: there are none."""
         self._reported: set[str | tuple[str, str]] = set()
         engine.on_timer = self._timer_set
 
@@ -61,7 +61,7 @@ class Worker:
             try:
                 if not has_looked:
                     # Before all that is due: nothing runs here yet.
-                    self._look_for_suspects()
+                    self._look_for_accused()
                     has_looked = True
                 more = self._claim_and_dispatch()
                 if not more:
@@ -81,7 +81,7 @@ class Worker:
         config, now = self._engine.config, self._engine.clock.now()
         if self._engine.solitude.is_on:
             return ALONE_PAUSE
-        if not knows_when or self._suspects_since is not None:
+        if not knows_when or self._accused_since is not None:
             return min(config.poll, AFTER_FAILURE)
         if self._next_due is None:
             return config.poll
@@ -96,7 +96,7 @@ class Worker:
         if serves != ():
             times.append(store.next_due_in_queues(names, serves, after=since, pinned=pinned))
         self._next_due = min((due for due in times if due is not None), default=None)
-        self._look_for_suspects()
+        self._look_for_accused()
         for name, count in store.count_unknown(names, serves).items():
             if name not in self._reported:
                 self._reported.add(name)
@@ -112,12 +112,12 @@ class Worker:
         if pinned:
             self._look_for_other_versions(pinned)
 
-    def _look_for_suspects(self) -> None:
+    def _look_for_accused(self) -> None:
         engine = self._engine
-        if not engine.store.suspects_wait(engine.definitions.workflow_names(), engine.config.isolate_from):
-            self._suspects_since = None
-        elif self._suspects_since is None:
-            self._suspects_since = engine.clock.monotonic()
+        if not engine.store.accused_wait(engine.definitions.workflow_names(), engine.config.crash_limit):
+            self._accused_since = None
+        elif self._accused_since is None:
+            self._accused_since = engine.clock.monotonic()
 
     def _look_for_other_versions(self, pinned: tuple[tuple[str, str], ...]) -> None:
         for (name, version), count in self._engine.store.count_other_versions(pinned).items():
@@ -139,8 +139,8 @@ class Worker:
         """Claim once; tell whether there may be more at once."""
         engine = self._engine
         names = engine.definitions.workflow_names()
-        if self._suspects_since is not None:
-            self._take_suspect(names, self._suspects_since)
+        if self._accused_since is not None:
+            self._take_accused(names, self._accused_since)
         if engine.solitude.is_on:
             return False
         # Said before the look, so that nobody who makes room meanwhile keeps it to himself.
@@ -150,14 +150,14 @@ class Worker:
             return False
         engine.wants_room = False
         for limit, queue_limit in self._shares(room):
-            taken = self._claim(names, limit, queue_limit, suspects=False)
+            taken = self._claim(names, limit, queue_limit)
             for claimed in taken:
                 self._dispatch(claimed)
             if taken:
                 return len(taken) >= min(share for share in (limit, queue_limit) if share)
         return False
 
-    def _claim(self, names: tuple[str, ...], limit: int, queue_limit: int, *, suspects: bool) -> list[Claimed]:
+    def _claim(self, names: tuple[str, ...], limit: int, queue_limit: int, *, accused: bool = False) -> list[Claimed]:
         engine = self._engine
         claim = Claim(
             claim_id=engine.ids.new(),
@@ -165,8 +165,9 @@ class Worker:
             names=names,
             pinned=engine.pinned_claims(),
             limit=limit,
-            suspects=suspects,
             isolate_from=engine.config.isolate_from,
+            accused_from=engine.config.crash_limit,
+            accused=accused,
             queues=engine.config.serves,
             queue_limit=queue_limit,
         )
@@ -175,11 +176,8 @@ class Worker:
         failpoints.reached("claim.after", taken)
         return self._load(taken) if taken else []
 
-    def _take_suspect(self, names: tuple[str, ...], since: float) -> None:
-        """Take a suspect, to run it alone; or beside others, where for a whole lease there was always something to run.
-
-        One at a time, so that what is due besides comes into question only where no suspect does.
-        """
+    def _take_accused(self, names: tuple[str, ...], since: float) -> None:
+        """Take an accused workflow to run it alone, or beside others where for a whole lease something always ran."""
         engine = self._engine
         engine.solitude.reserve()
         try:
@@ -187,12 +185,9 @@ class Worker:
             if not is_idle and engine.clock.monotonic() - since < engine.config.lease:
                 return
             for limit, queue_limit in ((1, 0),) if engine.config.serves == () else ((1, 0), (0, 1)):
-                for claimed in self._claim(names, limit, queue_limit, suspects=True):
-                    is_suspect = claimed.record.crashes >= engine.config.isolate_from
-                    self._dispatch(claimed, alone=is_suspect and is_idle)
-                    is_idle = False
-                    if is_suspect:
-                        return
+                for claimed in self._claim(names, limit, queue_limit, accused=True):
+                    self._dispatch(claimed, alone=is_idle)
+                    return
         finally:
             engine.solitude.release()
 

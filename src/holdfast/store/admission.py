@@ -88,7 +88,7 @@ class _Line:
         self._turn, self._paused = turn, paused
         self._known = {"names": gate.texts(claim.names), **pinned_values(claim.pinned, gate.texts)}
         self._room = Room(queue, load, self._partition_loads())
-        self._seen_suspect = not claim.suspects
+        self._seen_suspect = False
         if not paused:
             gate.run("line_up", queue=queue.name, now=now, limit=DELAYED_AT_ONCE)
 
@@ -108,6 +108,8 @@ class _Line:
     def take(self, limit: int) -> list[str]:
         """Let in up to `limit`: first those that have begun, then those whose turn it is."""
         taken = self._return_suspect(limit)
+        if self._claim.accused:
+            return taken
         taken += self._return(limit - len(taken))
         while not self._paused and len(taken) < limit:
             started = self._start(limit - len(taken))
@@ -140,6 +142,8 @@ class _Line:
             queue=self._queue.name,
             now=self._now,
             isolate_from=self._claim.isolate_from,
+            accused_from=self._claim.accused_from,
+            accused=self._claim.accused,
             without=self._gate.texts(self._room.without_places()),
             **self._known,
             **values,

@@ -185,8 +185,8 @@ class Store(Protocol):
         Without those in queues.
         """
 
-    def suspects_wait(self, names: Sequence[str], isolate_from: int) -> bool:
-        """Tell whether a workflow of these names with `isolate_from` crashes or more waits to be claimed."""
+    def accused_wait(self, names: Sequence[str], accused_from: int) -> bool:
+        """Tell whether a workflow of these names with `accused_from` crashes or more waits to be run alone."""
 
     def count_unknown(self, names: Sequence[str], queues: Sequence[str] | None = None) -> dict[str, int]:
         """Count the enqueued workflows whose name is not in `names`, by name.

@@ -85,9 +85,9 @@ class ReadingStore(ABC):
         [(due,)] = self._read("next_due", names=self._texts(names), now=self._bound_now(), **pins)
         return None if due is None else float(due)
 
-    def suspects_wait(self, names: Sequence[str], isolate_from: int) -> bool:
+    def accused_wait(self, names: Sequence[str], accused_from: int) -> bool:
         """Tell whether one with so many crashes or more waits to be claimed."""
-        [(found,)] = self._read("suspects_wait", names=self._texts(names), isolate_from=isolate_from)
+        [(found,)] = self._read("accused_wait", names=self._texts(names), accused_from=accused_from)
         return bool(found)
 
     def count_unknown(self, names: Sequence[str], queues: Sequence[str] | None = None) -> dict[str, int]:

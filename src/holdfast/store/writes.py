@@ -181,8 +181,8 @@ class Claim:
     Only names in `names` are taken; of those that `pinned` names too, only what was recorded under a version that
     stands there with the name, in a pair. Sets status running, owner, epoch + 1, clears `wake_at`. Oldest `wake_at`
     first; those left by dead workers (wake_at 0) before all. A workflow with `isolate_from` crashes or more is a
-    suspect: at most one is taken, before all others, only if `suspects` is true, and it is recorded as the worker's
-    `suspect_id` in the same commit.
+    suspect: at most one is taken, and it is recorded as the worker's `suspect_id` in the same commit. One with
+    `accused_from` crashes or more is left to a claim that is `accused`, which takes nothing but such a one.
     Result: list of ids. A Claim sent again with the same `claim_id` also returns what its lost first try took.
 
     `limit` is for workflows without a queue. From the queues named in `queues` (None: from all) up to `queue_limit`
@@ -194,8 +194,9 @@ class Claim:
     worker_id: str
     names: tuple[str, ...]
     limit: int
-    suspects: bool = True
     isolate_from: int = 1
+    accused_from: int = 1_000_000
+    accused: bool = False
     pinned: tuple[tuple[str, str], ...] = ()
     queues: tuple[str, ...] | None = None
     queue_limit: int = 0

@@ -33,11 +33,12 @@ def _choose(ledger: Ledger, write: Claim, room: int) -> list[str]:
         "isolate_from": write.isolate_from,
         **rows.pinned_values(write.pinned, as_json),
     }
-    due = ledger.run("due_workflows", limit=room, **fitting)
-    suspects = ledger.run("due_suspect", **fitting) if write.suspects else []
+    due = [] if write.accused else ledger.run("due_workflows", limit=room, **fitting)
+    suspects = ledger.run("due_suspect", accused_from=write.accused_from, accused=write.accused, **fitting)
     if suspects and ledger.run("suspect_of_worker", worker_id=write.worker_id) in ([], [(None,)]):
-        chosen = (suspects + due)[:room]
-        ledger.change("set_suspect", worker_id=write.worker_id, workflow_id=suspects[0][0])
+        chosen = sorted(due + suspects, key=lambda found: (found[1], found[0]))[:room]
+        if suspects[0] in chosen:
+            ledger.change("set_suspect", worker_id=write.worker_id, workflow_id=suspects[0][0])
     else:
         chosen = due
     return [workflow_id for workflow_id, _ in chosen]

@@ -179,7 +179,8 @@ ORDER BY wake_at, id LIMIT %(limit)s;
 -- name: returning_suspect
 SELECT id, partition_key FROM {schema}.workflows
 WHERE queue = %(queue)s AND status = 'enqueued' AND queue IS NOT NULL AND stage IS NULL
-    AND wake_at <= %(now)s AND crashes >= %(isolate_from)s AND name = ANY(%(names)s::text[])
+    AND wake_at <= %(now)s AND crashes >= %(isolate_from)s AND (crashes >= %(accused_from)s) = %(accused)s::boolean
+    AND name = ANY(%(names)s::text[])
     AND (name <> ALL(%(pinned_names)s::text[]) OR name || chr(10) || (
         SELECT i.version FROM {schema}.workflow_info AS i WHERE i.id = workflows.id
     ) = ANY(%(pinned)s::text[]))

@@ -241,6 +241,7 @@ WHERE status = 'running' AND owner = %(worker_id)s AND claim_id = %(claim_id)s;
 WITH enqueued AS (
     SELECT id, wake_at, crashes FROM {schema}.workflows
     WHERE status = 'enqueued' AND queue IS NULL AND wake_at <= %(now)s AND crashes < %(isolate_from)s
+        AND NOT %(accused)s::boolean
         AND name = ANY(%(names)s::text[])
         AND (name <> ALL(%(pinned_names)s::text[]) OR name || chr(10) || (
             SELECT i.version FROM {schema}.workflow_info AS i WHERE i.id = workflows.id
@@ -250,6 +251,7 @@ WITH enqueued AS (
 ), asleep AS (
     SELECT id, wake_at, crashes FROM {schema}.workflows
     WHERE status = 'suspended' AND queue IS NULL AND wake_at <= %(now)s AND name = ANY(%(names)s::text[])
+        AND NOT %(accused)s::boolean
         AND (name <> ALL(%(pinned_names)s::text[]) OR name || chr(10) || (
             SELECT i.version FROM {schema}.workflow_info AS i WHERE i.id = workflows.id
         ) = ANY(%(pinned)s::text[]))
@@ -262,7 +264,7 @@ WITH enqueued AS (
         AND (name <> ALL(%(pinned_names)s::text[]) OR name || chr(10) || (
             SELECT i.version FROM {schema}.workflow_info AS i WHERE i.id = workflows.id
         ) = ANY(%(pinned)s::text[]))
-        AND %(suspects)s::boolean
+        AND (crashes >= %(accused_from)s) = %(accused)s::boolean
         AND (SELECT suspect_id FROM {schema}.workers WHERE worker_id = %(worker_id)s) IS NULL
     ORDER BY wake_at, id LIMIT 1
     FOR NO KEY UPDATE SKIP LOCKED
@@ -272,7 +274,7 @@ WITH enqueued AS (
         UNION ALL SELECT id, wake_at, crashes FROM asleep
         UNION ALL SELECT id, wake_at, crashes FROM suspect
     ) AS ready
-    ORDER BY crashes >= %(isolate_from)s DESC, wake_at, id LIMIT %(limit)s
+    ORDER BY wake_at, id LIMIT %(limit)s
 ), blamed AS (
     UPDATE {schema}.workers AS k SET suspect_id = due.id
     FROM due WHERE due.crashes >= %(isolate_from)s AND k.worker_id = %(worker_id)s
@@ -393,15 +395,15 @@ SELECT min(wake_at) FROM (
 SELECT id FROM {schema}.workflows WHERE status = 'running' AND owner = %(worker_id)s AND cancel_at IS NOT NULL
 ORDER BY id;
 
--- name: suspects_wait
+-- name: accused_wait
 -- Who lost its worker is due from the beginning of time on.
 SELECT EXISTS (
     SELECT 1 FROM {schema}.workflows
-    WHERE status = 'enqueued' AND queue IS NULL AND wake_at <= 0 AND crashes >= %(isolate_from)s
+    WHERE status = 'enqueued' AND queue IS NULL AND wake_at <= 0 AND crashes >= %(accused_from)s
         AND name = ANY(%(names)s::text[])
     UNION ALL
     SELECT 1 FROM {schema}.workflows
-    WHERE status = 'enqueued' AND queue IS NOT NULL AND stage IS NULL AND wake_at <= 0 AND crashes >= %(isolate_from)s
+    WHERE status = 'enqueued' AND queue IS NOT NULL AND stage IS NULL AND wake_at <= 0 AND crashes >= %(accused_from)s
         AND name = ANY(%(names)s::text[])
 );
 

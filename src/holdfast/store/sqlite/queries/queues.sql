@@ -170,7 +170,8 @@ ORDER BY wake_at, id LIMIT :limit;
 -- name: returning_suspect
 SELECT id, partition_key FROM holdfast_workflows
 WHERE queue = :queue AND status = 'enqueued' AND queue IS NOT NULL AND stage IS NULL
-    AND wake_at <= :now AND crashes >= :isolate_from AND name IN (SELECT value FROM json_each(:names))
+    AND wake_at <= :now AND crashes >= :isolate_from AND (crashes >= :accused_from) = :accused
+    AND name IN (SELECT value FROM json_each(:names))
     AND (name NOT IN (SELECT value FROM json_each(:pinned_names)) OR name || char(10) || (
         SELECT i.version FROM holdfast_workflow_info AS i WHERE i.id = holdfast_workflows.id
     ) IN (SELECT value FROM json_each(:pinned)))

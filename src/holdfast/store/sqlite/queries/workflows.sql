@@ -90,7 +90,7 @@ ORDER BY wake_at, id LIMIT :limit;
 -- name: due_suspect
 SELECT id, wake_at FROM holdfast_workflows
 WHERE status = 'enqueued' AND queue IS NULL AND wake_at <= :now AND crashes >= :isolate_from
-    AND name IN (SELECT value FROM json_each(:names))
+    AND (crashes >= :accused_from) = :accused AND name IN (SELECT value FROM json_each(:names))
   AND (name NOT IN (SELECT value FROM json_each(:pinned_names)) OR name || char(10) || (
     SELECT i.version FROM holdfast_workflow_info AS i WHERE i.id = holdfast_workflows.id
   ) IN (SELECT value FROM json_each(:pinned)))
@@ -183,15 +183,15 @@ SELECT min(wake_at) FROM (
     )
 );
 
--- name: suspects_wait
+-- name: accused_wait
 -- Who lost its worker is due from the beginning of time on.
 SELECT EXISTS (
     SELECT 1 FROM holdfast_workflows
-    WHERE status = 'enqueued' AND queue IS NULL AND wake_at <= 0 AND crashes >= :isolate_from
+    WHERE status = 'enqueued' AND queue IS NULL AND wake_at <= 0 AND crashes >= :accused_from
         AND name IN (SELECT value FROM json_each(:names))
     UNION ALL
     SELECT 1 FROM holdfast_workflows
-    WHERE status = 'enqueued' AND queue IS NOT NULL AND stage IS NULL AND wake_at <= 0 AND crashes >= :isolate_from
+    WHERE status = 'enqueued' AND queue IS NOT NULL AND stage IS NULL AND wake_at <= 0 AND crashes >= :accused_from
         AND name IN (SELECT value FROM json_each(:names))
 );
 
