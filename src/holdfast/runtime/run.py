@@ -159,8 +159,10 @@ def _call(execution: Execution, frame: Frame, args: tuple[Any, ...], kwargs: dic
     except (Unwind, KeyboardInterrupt):
         raise
     except WorkflowCancelled as cancelled:
+        execution.check_here()  # a branch that has left already did not clean up, and does so when it is replayed
         return Ended(Status.CANCELLED, error=cancelled)
     except asyncio.CancelledError as cancelled:
+        execution.check_here()
         if not execution.cancel_wanted:
             raise
         return Ended(Status.CANCELLED, error=cancelled)
