@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from holdfast import Holdfast
@@ -26,6 +27,10 @@ class Clients:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        # Of its own, so that the seeds without a crowd stay what they are.
+        chance = Random(f"crowd {world.seed}")
+        self._crowded = chance.choice(QUEUES) if chance.random() > 0.85 else None
+        """The queue that all that clients start waits in."""
 
     def work(self) -> None:
         """Do what clients do, in the order of their times."""
@@ -70,6 +75,8 @@ class Clients:
             how["timeout"] = world.chance.choice([3.0, 30.0])
         if world.chance.random() < 0.25:
             how["queue"] = world.chance.choice(QUEUES)
+        if self._crowded is not None:
+            how["queue"] = self._crowded
         if world.plan.poison and peer == "w0":
             program, is_async, how = [{"kind": "step", "label": "stepPoison", "poison": True}], False, {}
             world.poisoned.add(peer)
