@@ -32,8 +32,9 @@ def test_a_workflow_that_crashes_is_set_aside_and_of_those_beside_it_none_is_los
         deaths = deaths_until_the_end(PROGRAM, [store_url], store)
         records = {each.workflow_id: each for each in store.list_workflows(WorkflowFilter(limit=COUNT + 1))}
         poison = records.pop("poison")
-        assert (poison.status, poison.crashes) == (Status.DEAD, CONFIG.crash_limit)
-        assert deaths == CONFIG.crash_limit, "it takes down as many processes as it may, and no other workflow any"
+        assert (poison.status, poison.crashes) == (Status.DEAD, deaths)
+        # Once more than it may if others ran beside it the last time: a death in company convicts nobody.
+        assert deaths in {CONFIG.crash_limit, CONFIG.crash_limit + 1}, "and no other workflow takes down any"
         assert Counter((each.status, each.crashes) for each in records.values()) == {(Status.SUCCEEDED, 0): COUNT}
         assert sum(client.retrieve(f"well-{number}").result(10) for number in range(COUNT)) == sum(range(COUNT))
 
