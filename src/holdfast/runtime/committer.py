@@ -132,8 +132,8 @@ class Committer:
         self._batch: list[Ticket] = []
         """What is being written. Belongs to whoever has the turn."""
         self._turn = threading.Lock()
-        self._may_be_interrupted = False
-        """The main thread has the turn."""
+        self._is_interruptible = False
+        """The main thread has the turn, and may not come to look at the queue once more."""
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._ending = self._ended = False
@@ -189,24 +189,39 @@ class Committer:
 
     def help(self, ticket: Ticket) -> None:
         """Write, in the calling thread, until a ticket is done or somebody else writes."""
-        is_main = threading.current_thread() is threading.main_thread()
+        if threading.current_thread() is threading.main_thread():
+            self._help_interruptibly(ticket)
+            return
+        # Whoever has the turn looks at the queue once more after giving it back, so that nothing is left behind.
         while not ticket.done and not self._ending:
-            if self._turn.locked():
-                # Whoever has it looks at the queue once more after giving it back, unless he is interrupted just there.
-                if self._may_be_interrupted:
+            is_alone = len(self._queue) <= 1
+            if not is_alone and not self._store.commits_in_process:
+                self._bell.put(None)
+                return
+            if not self._turn.acquire(blocking=False):
+                if self._is_interruptible:
                     self._bell.put(None)
                 return
-            is_alone = len(self._queue) <= 1
-            # The main thread, which an interrupt may stop anywhere, has nobody's fate in its hands but its own.
-            if not is_alone and (is_main or not self._store.commits_in_process):
+            try:
+                self._is_interruptible = False
+                self._write_next(1 if is_alone else MAX_BATCH)
+            finally:
+                self._turn.release()
+                if self._queue or self._batch:
+                    self._bell.put(None)
+
+    def _help_interruptibly(self, ticket: Ticket) -> None:
+        """Do the same in the main thread, which an interrupt may stop anywhere: with nobody's fate in its hands."""
+        while not ticket.done and not self._ending and not self._turn.locked():
+            if len(self._queue) > 1:
                 self._bell.put(None)
                 return
             try:
-                # `with`, and not `acquire`, after which an interrupt could come before anybody notes who has the turn.
+                # Not `acquire`, after which an interrupt could come before anybody has noted who has the turn.
                 with self._turn:
-                    self._may_be_interrupted = is_main
+                    self._is_interruptible = True
                     if not ticket.done:
-                        self._write_next(1 if is_alone else MAX_BATCH)
+                        self._write_next(1)
             finally:
                 if self._queue or self._batch:
                     self._bell.put(None)
@@ -217,7 +232,7 @@ class Committer:
             while self._queue or self._batch:
                 self._gather()
                 with self._turn:
-                    self._may_be_interrupted = False
+                    self._is_interruptible = False
                     self._write_next(MAX_BATCH)
         self._ended = True
         self._refuse_the_rest()
