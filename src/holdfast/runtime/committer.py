@@ -3,7 +3,7 @@
 Whoever has something to write hands in a unit and gets a ticket. Whoever has the turn drains all that has come in since
 the last commit into one transaction, then resolves the tickets. That is the committer's thread; or the very thread that
 waits for its ticket, which is then spared two changes of thread for each commit: always on a database in this process,
-on another one if nobody else has anything to write.
+on another one while nobody else has anything to write.
 
 When the database is away, the same batch is sent again: every write is idempotent, so that a commit whose reply was
 lost is not done twice. For the same reason a batch whose writer was interrupted (Ctrl-C) is simply written by the next.
@@ -194,7 +194,7 @@ class Committer:
             return
         # Whoever has the turn looks at the queue once more after giving it back, so that nothing is left behind.
         while not ticket.done and not self._ending:
-            is_alone = len(self._queue) <= 1
+            is_alone = len(self._queue) <= 1 and self._last_size <= 1
             if not is_alone and not self._store.commits_in_process:
                 self._bell.put(None)
                 return
