@@ -21,7 +21,7 @@ app = Holdfast(sys.argv[1])
 approvals = Approvals(app, delivery=LogDelivery(), base_url="https://example.com/approvals")
 with app:
     handle = start(ask)
-    while not approvals.list():
+    while not any(entry.event == "sent" for asked in approvals.list() for entry in approvals.audit(asked.approval_id)):
         pass
     approvals.decide(approvals.list()[0].approval_id, True, by="ada")
     print(handle.result(timeout=10))
