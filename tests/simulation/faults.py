@@ -42,6 +42,7 @@ class Faults:
         self._windows: list[tuple[str, Machine | None, float]] = []
         self.jumped = 0.0
         """Seconds by which the database's clock is ahead."""
+        self.jumped_at = float("-inf")
         self.healed = False
         """No more faults happen."""
 
@@ -161,6 +162,7 @@ class Faults:
             case "clock jump":
                 self._world.fire(scene)
                 self.jumped += chance.choice([0.5, 20.0, 3600.0])
+                self.jumped_at = self._world.sim.now
             case _:
                 self._world.fire(scene, machine)
                 if "cut off" in self._world.plan.faults and chance.random() < 0.7:

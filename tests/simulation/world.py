@@ -40,6 +40,8 @@ from tests.simulation.template import Note
 RIDES = 0.5
 MOST_KILLED = 6
 """By one workflow: twice as many as it may, for workers in which it did not run alone."""
+LONGEST_TRANSACTION = 3 * LEASE
+"""With a pause in it."""
 MOST_COMMITS = 2000
 """In one run: some twenty times what a run takes."""
 
@@ -69,6 +71,7 @@ class World(Watcher):
         self._everybody: list[Machine] = []
         self._process_of: dict[str, Machine] = {}
         self.faults = Faults(self)
+        self.model.is_clock_sure = lambda: self.sim.now - self.faults.jumped_at > LONGEST_TRANSACTION
         self._minted = 0
         self._lingers = False
         """Who has just committed is slow to hear of it."""

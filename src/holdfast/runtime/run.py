@@ -159,12 +159,12 @@ def _call(execution: Execution, frame: Frame, args: tuple[Any, ...], kwargs: dic
     except (Unwind, KeyboardInterrupt):
         raise
     except WorkflowCancelled as cancelled:
-        execution.check_here()  # a branch that has left already did not clean up, and does so when it is replayed
+        _check_branches(execution)
         return Ended(Status.CANCELLED, error=cancelled)
     except asyncio.CancelledError as cancelled:
-        execution.check_here()
         if not execution.cancel_wanted:
             raise
+        _check_branches(execution)
         return Ended(Status.CANCELLED, error=cancelled)
     except BaseException as error:
         if isinstance(error, SystemExit) and threading.current_thread() is threading.main_thread():
@@ -178,8 +178,7 @@ def _call(execution: Execution, frame: Frame, args: tuple[Any, ...], kwargs: dic
 
 def _check_the_end(execution: Execution) -> None:
     """Hold the function's end to the journal, and to what unwound it: a framework may have swallowed that."""
-    execution.check_here()
-    execution.unwinding.check("")
+    _check_branches(execution)
     try:
         execution.journal.finish()
     except Mismatch as mismatch:
@@ -187,6 +186,12 @@ def _check_the_end(execution: Execution) -> None:
         where = f"{code.co_filename}:{code.co_firstlineno}" if code is not None else execution.definition.name
         raise execution.leave(Diverged(mismatch, where)) from None
     note_unasked(execution)
+
+
+def _check_branches(execution: Execution) -> None:
+    """Raise what unwound a branch: it has not cleaned up, and does so when the workflow is replayed."""
+    execution.check_here()
+    execution.unwinding.check("")
 
 
 def _finish(execution: Execution, ended: Ended) -> Flow[Ended]:
