@@ -194,8 +194,8 @@ class Committer:
             return
         # Whoever has the turn looks at the queue once more after giving it back, so that nothing is left behind.
         while not ticket.done and not self._ending:
-            is_alone = len(self._queue) <= 1 and self._last_size <= 1
-            if not is_alone and not self._store.commits_in_process:
+            others_write = len(self._queue) > 1 or self._last_size > 1
+            if others_write and not self._store.commits_in_process:
                 self._bell.put(None)
                 return
             if not self._turn.acquire(blocking=False):
@@ -204,7 +204,7 @@ class Committer:
                 return
             try:
                 self._is_interruptible = False
-                self._write_next(1 if is_alone else MAX_BATCH)
+                self._write_next()
             finally:
                 self._turn.release()
                 if self._queue or self._batch:
@@ -221,7 +221,7 @@ class Committer:
                 with self._turn:
                     self._is_interruptible = True
                     if not ticket.done:
-                        self._write_next(1)
+                        self._write_next(most=1)
             finally:
                 if self._queue or self._batch:
                     self._bell.put(None)
@@ -233,7 +233,7 @@ class Committer:
                 self._gather()
                 with self._turn:
                     self._is_interruptible = False
-                    self._write_next(MAX_BATCH)
+                    self._write_next()
         self._ended = True
         self._refuse_the_rest()
 
@@ -246,7 +246,7 @@ class Committer:
         if self._last_size in WORTH_GATHERING and len(self._queue) < self._last_size and not self._ending:
             self._stopping.wait(GATHER)
 
-    def _write_next(self, most: int) -> None:
+    def _write_next(self, most: int = MAX_BATCH) -> None:
         """Write one batch: what an interrupted writer left, then what has come in since, `most` units of it."""
         while self._queue and len(self._batch) < most:
             # Taken off the queue last: an interrupt in between leaves a ticket in both, and it is resolved once.
