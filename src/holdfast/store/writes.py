@@ -5,7 +5,6 @@ What a store owes for each is said here; how it is handed in and read back, in `
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import field
 from typing import Any
 
@@ -321,16 +320,6 @@ class Unit:
 
     writes: tuple[Write, ...]
     fence: Fence | None = None
-
-
-def lone_checkpoint(units: Sequence[Unit]) -> tuple[Fence, Checkpoint] | None:
-    """Return the one checkpoint that a batch consists of, with its fence: so it is for steps one after another."""
-    if len(units) != 1:
-        return None
-    [unit] = units
-    if unit.fence is None or len(unit.writes) != 1 or type(unit.writes[0]) is not Record:
-        return None
-    return unit.fence, unit.writes[0].checkpoint
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from holdfast.core.codec.jsontext import encoding
 from holdfast.core.data import dataclass
 from holdfast.core.model import Checkpoint, Fence, NewWorkflow, Status, WorkflowRecord
 from holdfast.store import rows
-from holdfast.store.writes import Created, Finish, Receipt
+from holdfast.store.writes import Committed, Created, Finish, Receipt, Record, Unit
 
 RUNNING, ENQUEUED, SUSPENDED = Status.RUNNING.value, Status.ENQUEUED.value, Status.SUSPENDED.value
 _STATUS, _OWNER = 2, 3
@@ -215,16 +215,21 @@ class Ledger:
         self._connection.executemany(self._queries[query], values)
 
 
-def record_alone(
-    connection: sqlite3.Connection, queries: Mapping[str, str], fence: Fence, checkpoint: Checkpoint
-) -> Receipt | None:
-    """Append a checkpoint that is all that a commit writes; None, with nothing written, if its fence does not hold."""
-    found = connection.execute(queries["held_workflow"], (fence.workflow_id, fence.epoch)).fetchone()
-    if found is None:
+def record_alone(connection: sqlite3.Connection, queries: Mapping[str, str], units: Sequence[Unit]) -> Committed | None:
+    """Write a batch that is one checkpoint; None, with nothing written, if it is another or its fence does not hold."""
+    if len(units) != 1:
         return None
-    values = (*rows.checkpoint_values(fence.workflow_id, checkpoint), fence.workflow_id, fence.epoch)
-    connection.execute(queries["insert_checkpoints"], values)
-    return Receipt(accepted=True, results=(None,), cancel_requested=found[0] is not None)
+    match units[0].fence, units[0].writes:
+        case Fence(workflow_id=workflow_id, epoch=epoch), (Record(checkpoint=checkpoint),):
+            found = connection.execute(queries["held_workflow"], (workflow_id, epoch)).fetchone()
+            if found is None:
+                return None
+            values = (*rows.checkpoint_values(workflow_id, checkpoint), workflow_id, epoch)
+            connection.execute(queries["insert_checkpoints"], values)
+            cancel_requested = found[0] is not None
+            return Committed(receipts=[Receipt(accepted=True, results=(None,), cancel_requested=cancel_requested)])
+        case _:
+            return None
 
 
 _encode = encoding(json.JSONEncoder())

@@ -33,7 +33,7 @@ from holdfast.store.sqlite.transaction import SqliteTransaction
 from holdfast.store.sqlite.wal import journal_safety
 from holdfast.store.sqlite.worker_lock import FileWorkerLock, MemoryWorkerLock
 from holdfast.store.sqlite.writer import Writer
-from holdfast.store.writes import Claim, Committed, Heartbeat, Unit, lone_checkpoint
+from holdfast.store.writes import Claim, Committed, Heartbeat, Unit
 
 PATIENCE = 5.0
 """Seconds to wait for others before `StoreUnavailable` tells the engine to warn and to try again."""
@@ -158,9 +158,9 @@ class SqliteStore(QueueReads, ManagementReads, ScheduleReads, OverviewReads):
         return self._writer.write(lambda connection: self._written(connection, units), is_news=not _is_routine(units))
 
     def _written(self, connection: Connection, units: Sequence[Unit]) -> Committed:
-        alone = lone_checkpoint(units)
-        if alone is not None and (receipt := record_alone(connection, self._queries, *alone)) is not None:
-            return Committed(receipts=[receipt])
+        alone = record_alone(connection, self._queries, units)
+        if alone is not None:
+            return alone
         ledger = Ledger(connection, self._queries, self._clock())
         receipts = write_units(ledger, units)
         return Committed(receipts=receipts, news=frozenset(ledger.news), ready=ledger.ready)

@@ -19,7 +19,7 @@ from holdfast import failpoints
 from holdfast.errors import StoreUnavailable
 from holdfast.store.queries import load_queries
 from holdfast.store.sqlite.connection import Connection
-from holdfast.store.sqlite.faults import breaks_connection, is_locked, raise_mapped
+from holdfast.store.sqlite.faults import breaks_connection, driver_errors, is_locked, raise_mapped
 from holdfast.store.sqlite.location import Location
 from holdfast.store.sqlite.turns import FairLock
 from holdfast.store.sqlite.wal import LockFile, WalGauge, has_reset_bug
@@ -98,11 +98,9 @@ class Writer:
         self.begin_with(lambda: connection)
 
     def begin_with(self, connect: Callable[[], Connection]) -> Connection:
-        """Begin on a connection that is asked for once it is one's turn; see `begin`."""
+        """Begin on a connection that is asked for once it is one's turn; see `begin`. After an error, `give_up`."""
         deadline = time.monotonic() + self._patience
-        has_turn = self.turns.is_mine
-        connection = None
-        try:
+        with driver_errors():
             if not self.turns.acquire(self._patience):
                 raise StoreUnavailable(f"a transaction of this process has held the database for {self._patience:g} s")
             connection = connect()
@@ -115,11 +113,6 @@ class Writer:
             if self._gauge is not None:
                 with suppress(OSError):  # it is SQLite that says what is wrong with the file, if it comes to that
                     self._gauge.make_room()
-        except BaseException as error:
-            if not has_turn:
-                self.give_up(connection)
-            raise_mapped(error)
-            raise
         return connection
 
     def commit(self, connection: Connection, *, is_news: bool = True) -> None:
