@@ -67,8 +67,9 @@ def test_it_goes_on_when_what_was_reserved_has_begun(solitude: Solitude) -> None
 
 
 def test_it_ends_when_the_accused_leaves_memory_and_nobody_else_does(solitude: Solitude) -> None:
-    accused, another = begin(solitude), Accused()
-    solitude.left(another)  # type: ignore[arg-type]
+    accused = begin(solitude)
+    another: Any = Accused()
+    solitude.left(another)
     assert solitude.is_on
     solitude.left(accused)
     assert not solitude.is_on
