@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.resources import files
+from importlib import import_module
+from pathlib import Path
 from types import MappingProxyType
 
 _NAME = re.compile(r"^-- name: (\w+)[ \t]*$", re.MULTILINE)
@@ -35,6 +36,6 @@ def load_queries(package: str) -> Mapping[str, str]:
 
 def sql_files(package: str, folder: str) -> Iterator[tuple[str, str]]:
     """Read the `.sql` files of a package's folder in the order of their names."""
-    for entry in sorted((files(package) / folder).iterdir(), key=lambda entry: entry.name):
-        if entry.name.endswith(".sql"):
-            yield entry.name, entry.read_text(encoding="utf-8")
+    # Not by importlib.resources: it imports zipfile, tempfile and more, a third of what a launch takes.
+    for file in sorted((Path(import_module(package).__path__[0]) / folder).glob("*.sql")):
+        yield file.name, file.read_text(encoding="utf-8")
