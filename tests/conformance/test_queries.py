@@ -25,7 +25,7 @@ ONLY_SQLITE = {
     "outcome_waiters": "part of wake_workflows on PostgreSQL, to save round trips",
     "insert_event_write": "part of put_event on PostgreSQL, to save round trips",
     "stream_offset": "part of insert_stream_item on PostgreSQL, to save round trips",
-    "held_workflow": "part of record_alone on PostgreSQL, to save round trips",
+    "held_workflow": "PostgreSQL's answer does not depend on what is there: fence",
     "has_schema_table": "PostgreSQL asks for its schema: schema_exists",
 }
 ONLY_POSTGRES = {
@@ -52,9 +52,6 @@ ONLY_POSTGRES = {
     "transaction_began": "tells whether user code ended the transaction; sqlite3 knows that without asking",
     "consume_messages": "SQLite consumes one after the other: consume_message",
     "put_attributes": "SQLite has no UPDATE in WITH: put_attribute, drop_attribute",
-    "create_alone": "SQLite has no round trips to save: insert_workflow_info and insert_workflow",
-    "finish_alone": "SQLite has no round trips to save: insert_checkpoints, insert_outcome and finish_workflow",
-    "record_alone": "SQLite has no round trips to save: held_workflow and insert_checkpoints",
     "release_strays": "a dead worker's creations; SQLite uses release_workflow",
     "notify": "SQLite watches its log file",
     "now": "SQLite's clock is this machine's",

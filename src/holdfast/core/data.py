@@ -47,7 +47,7 @@ def _init_on_demand(record: Any) -> Any:
     def first(self: Any, *args: Any, **values: Any) -> None:
         fields = [(each.name, each.type, each) for each in dataclasses.fields(record)]
         kept = {name: getattr(record, name) for name in ("__doc__", "__post_init__") if hasattr(record, name)}
-        twin = dataclasses.make_dataclass(record.__qualname__, fields, namespace=kept, eq=False, repr=False)
+        twin: Any = dataclasses.make_dataclass(record.__qualname__, fields, namespace=kept, eq=False, repr=False)
         record.__init__ = twin.__init__
         twin.__init__(self, *args, **values)
 

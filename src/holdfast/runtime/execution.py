@@ -410,7 +410,7 @@ class Execution:
     def wait_for(self, ticket: Ticket, *, is_last: bool = False) -> Flow[Receipt]:
         """Wait for a ticket. Raises `Lost` if the store refused it."""
         receipt = yield from self._receipt(ticket, is_last=is_last)
-        if not receipt.accepted or not (yield from self._was_created()):
+        if not receipt.accepted or (self._creation is not None and not (yield from self._was_created(self._creation))):
             # Whatever else it was leaving for, somebody else owns it now.
             self.gone = Lost(self.workflow_id)
             self.signal.set()
@@ -424,11 +424,8 @@ class Execution:
         if self._creation is not None:
             yield from self.wait_for(self._creation)
 
-    def _was_created(self) -> Flow[bool]:
+    def _was_created(self, creation: Ticket) -> Flow[bool]:
         """Tell whether the workflow is this process's. Another one may have created it, with the same first epoch."""
-        creation = self._creation
-        if creation is None:
-            return True
         receipt = yield from self._receipt(creation, is_last=False)
         # Found there already: it may have begun, and even ended, in another stay of whoever created it.
         if not receipt.accepted or receipt.results[-1].existing is not None:

@@ -39,7 +39,7 @@ class Hub:
         """Wake who watches these workflows; None wakes everybody."""
         if news is None or SCHEDULES in news:
             self.schedules.set()
-        if not self._watchers and not ready and news is not None:
+        if news is not None and not ready and not (news and self._watchers):
             return
         with self._lock:
             if news is None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from holdfast.core.codec.jsontext import encoding
 from holdfast.core.data import dataclass
 from holdfast.core.model import Checkpoint, Fence, NewWorkflow, Status, WorkflowRecord
 from holdfast.store import rows
-from holdfast.store.writes import Committed, Created, Finish, Receipt, Record, Unit
+from holdfast.store.writes import Created, Finish
 
 RUNNING, ENQUEUED, SUSPENDED = Status.RUNNING.value, Status.ENQUEUED.value, Status.SUSPENDED.value
 _STATUS, _OWNER = 2, 3
@@ -120,12 +120,7 @@ class Ledger:
             new.workflow_id, new.name, state.status, state.owner, state.epoch, wake_at, new.queue, new.priority,
             new.partition, stage,
         ]  # fmt: skip
-        self._infos.append(
-            (
-                new.workflow_id, new.version, new.input, new.input_digest, new.request_id,
-                new.parent_id, new.created_at, new.deadline_at, new.traceparent, new.timeout,
-            )
-        )  # fmt: skip
+        self._infos.append(info_values(new))
         return Created(existing=None)
 
     def is_new(self, workflow_id: str, request_id: str) -> bool:
@@ -215,21 +210,12 @@ class Ledger:
         self._connection.executemany(self._queries[query], values)
 
 
-def record_alone(connection: sqlite3.Connection, queries: Mapping[str, str], units: Sequence[Unit]) -> Committed | None:
-    """Write a batch that is one checkpoint; None, with nothing written, if it is another or its fence does not hold."""
-    if len(units) != 1:
-        return None
-    match units[0].fence, units[0].writes:
-        case Fence(workflow_id=workflow_id, epoch=epoch), (Record(checkpoint=checkpoint),):
-            found = connection.execute(queries["held_workflow"], (workflow_id, epoch)).fetchone()
-            if found is None:
-                return None
-            values = (*rows.checkpoint_values(workflow_id, checkpoint), workflow_id, epoch)
-            connection.execute(queries["insert_checkpoints"], values)
-            cancel_requested = found[0] is not None
-            return Committed(receipts=[Receipt(accepted=True, results=(None,), cancel_requested=cancel_requested)])
-        case _:
-            return None
+def info_values(new: NewWorkflow) -> tuple[Any, ...]:
+    """Return what `insert_workflow_infos` takes."""
+    return (
+        new.workflow_id, new.version, new.input, new.input_digest, new.request_id,
+        new.parent_id, new.created_at, new.deadline_at, new.traceparent, new.timeout,
+    )  # fmt: skip
 
 
 _encode = encoding(json.JSONEncoder())

@@ -20,11 +20,12 @@ from holdfast.store.overview_reads import OverviewReads
 from holdfast.store.queries import load_queries
 from holdfast.store.queue_reads import QueueReads
 from holdfast.store.schedule_reads import ScheduleReads
+from holdfast.store.sqlite.alone import Alone
 from holdfast.store.sqlite.batch import write_units
 from holdfast.store.sqlite.connection import Connection, connect
 from holdfast.store.sqlite.faults import driver_errors
 from holdfast.store.sqlite.inspection import back_up, inspect
-from holdfast.store.sqlite.ledger import Ledger, as_json, record_alone
+from holdfast.store.sqlite.ledger import Ledger, as_json
 from holdfast.store.sqlite.listener import SilentListener, WalListener
 from holdfast.store.sqlite.location import Location
 from holdfast.store.sqlite.pool import Pool
@@ -158,10 +159,11 @@ class SqliteStore(QueueReads, ManagementReads, ScheduleReads, OverviewReads):
         return self._writer.write(lambda connection: self._written(connection, units), is_news=not _is_routine(units))
 
     def _written(self, connection: Connection, units: Sequence[Unit]) -> Committed:
-        alone = record_alone(connection, self._queries, units)
-        if alone is not None:
-            return alone
-        ledger = Ledger(connection, self._queries, self._clock())
+        now = self._clock()
+        committed = Alone(connection, self._queries, now).write(units)
+        if committed is not None:
+            return committed
+        ledger = Ledger(connection, self._queries, now)
         receipts = write_units(ledger, units)
         return Committed(receipts=receipts, news=frozenset(ledger.news), ready=ledger.ready)
 

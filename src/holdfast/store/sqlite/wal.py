@@ -104,19 +104,22 @@ class WalGauge:
     def make_room(self) -> None:
         """Extend the file where the log has reached its end. Whoever calls has the right to write to the database.
 
-        Raises `OSError`, on a full disk for one; nothing depends on the room.
         A commit that makes the file longer has to wait for the file system's own journal as well, which doubles it.
+        Nothing depends on the room, and no error is raised: it is SQLite that says what is wrong with the file.
         """
-        descriptor = self._open()
-        if descriptor is None:
+        try:
+            descriptor = self._open()
+            if descriptor is None:
+                return
+            # Not by fstat: a file whose times were asked for gets new ones with its next write, which costs as much.
+            end = os.lseek(descriptor, 0, os.SEEK_END)
+            if end == self._end:
+                return
+            self._end = end
+            if self._reaches(descriptor, end):
+                self._end += os.pwrite(descriptor, _ROOM, end)
+        except OSError:
             return
-        # Not by fstat: a file whose times were asked for gets new ones with its next write, which costs as much again.
-        end = os.lseek(descriptor, 0, os.SEEK_END)
-        if end == self._end:
-            return
-        self._end = end
-        if self._reaches(descriptor, end):
-            self._end += os.pwrite(descriptor, _ROOM, end)
 
     def _reaches(self, descriptor: int, end: int) -> bool:
         """Tell whether the log goes up to `end`: behind it may be another process's room, or an older log."""

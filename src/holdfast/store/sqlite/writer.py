@@ -19,7 +19,7 @@ from holdfast import failpoints
 from holdfast.errors import StoreUnavailable
 from holdfast.store.queries import load_queries
 from holdfast.store.sqlite.connection import Connection
-from holdfast.store.sqlite.faults import breaks_connection, driver_errors, is_locked, raise_mapped
+from holdfast.store.sqlite.faults import breaks_connection, is_locked, raise_mapped
 from holdfast.store.sqlite.location import Location
 from holdfast.store.sqlite.turns import FairLock
 from holdfast.store.sqlite.wal import LockFile, WalGauge, has_reset_bug
@@ -100,19 +100,21 @@ class Writer:
     def begin_with(self, connect: Callable[[], Connection]) -> Connection:
         """Begin on a connection that is asked for once it is one's turn; see `begin`. After an error, `give_up`."""
         deadline = time.monotonic() + self._patience
-        with driver_errors():
-            if not self.turns.acquire(self._patience):
-                raise StoreUnavailable(f"a transaction of this process has held the database for {self._patience:g} s")
+        if not self.turns.acquire(self._patience):
+            raise StoreUnavailable(f"a transaction of this process has held the database for {self._patience:g} s")
+        if time.monotonic() < self._yield_until:
+            time.sleep(_YIELD_SECONDS)
+        self._refuse_another_file()
+        if self._guard is not None:
+            self._guard.share(deadline)
+        try:
             connection = connect()
-            if time.monotonic() < self._yield_until:
-                time.sleep(_YIELD_SECONDS)
-            self._refuse_another_file()
-            if self._guard is not None:
-                self._guard.share(deadline)
             begin_immediate(connection, deadline)
-            if self._gauge is not None:
-                with suppress(OSError):  # it is SQLite that says what is wrong with the file, if it comes to that
-                    self._gauge.make_room()
+        except sqlite3.Error as error:
+            raise_mapped(error)
+            raise
+        if self._gauge is not None:
+            self._gauge.make_room()
         return connection
 
     def commit(self, connection: Connection, *, is_news: bool = True) -> None:

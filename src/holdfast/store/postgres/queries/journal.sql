@@ -27,8 +27,7 @@ ON CONFLICT (workflow_id, step_id) DO NOTHING;
 
 -- name: record_alone
 -- What a commit of insert_checkpoints does for one checkpoint, in one statement that is its own transaction: no row means
--- that the fence does not hold, and that nothing is written. `IN ('running', '')`: see suspend_workflow. SQLite has no
--- round trips to save: held_workflow and insert_checkpoints.
+-- that the fence does not hold, and that nothing is written. `IN ('running', '')`: see suspend_workflow.
 WITH held AS (
     SELECT w.id, w.cancel_at FROM {schema}.workflows AS w
     WHERE w.id = %(workflow_id)s AND w.epoch = %(epoch)s AND w.status IN ('running', '')

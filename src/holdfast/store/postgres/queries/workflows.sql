@@ -41,8 +41,7 @@ ON CONFLICT (id) DO NOTHING;
 
 -- name: create_alone
 -- insert_workflow_infos and insert_workflows for one workflow that its creator runs, in one statement that is its own
--- transaction. No row: the id is taken, or the worker declared dead, and nothing is written. SQLite has no round trips
--- to save.
+-- transaction. No row: the id is taken, or the worker declared dead, and nothing is written.
 WITH worker AS (
     SELECT k.worker_id FROM {schema}.workers AS k WHERE k.worker_id = %(owner)s AND k.alive FOR KEY SHARE
 ), made AS (

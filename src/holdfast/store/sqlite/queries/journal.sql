@@ -7,6 +7,18 @@ SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
 WHERE EXISTS (SELECT 1 FROM holdfast_workflows WHERE id = ? AND epoch = ?)
 ON CONFLICT (workflow_id, step_id) DO NOTHING;
 
+-- name: record_alone
+-- insert_checkpoints for one checkpoint, with a look at the fence. No row: the fence does not hold, its cancellation was
+-- asked for, or the step has an outcome.
+INSERT INTO holdfast_journal (
+    workflow_id, step_id, branch, name, kind, seq, digest, output, error, attempts, attempt_errors, started_at, finished_at
+)
+SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+WHERE EXISTS (
+    SELECT 1 FROM holdfast_workflows WHERE id = ? AND epoch = ? AND status = 'running' AND cancel_at IS NULL
+)
+ON CONFLICT (workflow_id, step_id) DO NOTHING;
+
 -- name: checkpoint
 SELECT step_id, branch, name, kind, seq, digest, output, error, attempts, attempt_errors, started_at, finished_at
 FROM holdfast_journal WHERE workflow_id = :workflow_id AND step_id = :step_id;

@@ -9,12 +9,19 @@ FROM json_each(?) AS wanted
 CROSS JOIN holdfast_workflows AS w ON w.id = wanted.value;
 
 -- name: held_workflow
--- For PostgreSQL this is part of record_alone.
+-- Whether a user's transaction may begin.
 SELECT cancel_at FROM holdfast_workflows WHERE id = ? AND epoch = ? AND status = 'running';
 
 -- name: insert_workflows
 INSERT INTO holdfast_workflows (id, name, status, owner, epoch, wake_at, queue, priority, partition_key, stage)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: create_alone
+-- insert_workflows for one workflow that its creator runs. No row: the id is taken, or the worker declared dead.
+INSERT INTO holdfast_workflows (id, name, status, owner, epoch, queue, priority, partition_key)
+SELECT ?, ?, 'running', ?, 1, ?, ?, ?
+WHERE NOT EXISTS (SELECT 1 FROM holdfast_workers WHERE worker_id = ? AND NOT alive)
+ON CONFLICT (id) DO NOTHING;
 
 -- name: insert_workflow_infos
 INSERT INTO holdfast_workflow_info (
@@ -31,6 +38,12 @@ ON CONFLICT (id) DO NOTHING;
 -- name: finish_workflows
 UPDATE holdfast_workflows SET status = ?, owner = NULL, wake_at = NULL, crashes = 0
 WHERE id = ? AND epoch = ? AND status = 'running';
+
+-- name: finish_alone
+-- finish_workflows for one workflow whose end changes nothing else. No row: the fence does not hold, its cancellation was
+-- asked for, it was suspected of a crash, or another one may take its place in a queue.
+UPDATE holdfast_workflows SET status = ?, owner = NULL, wake_at = NULL
+WHERE id = ? AND epoch = ? AND status = 'running' AND cancel_at IS NULL AND crashes = 0 AND queue IS NULL;
 
 -- name: suspend_workflow
 UPDATE holdfast_workflows SET status = 'suspended', owner = NULL, wake_at = :wake_at, crashes = 0
