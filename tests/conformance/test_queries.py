@@ -25,7 +25,7 @@ ONLY_SQLITE = {
     "outcome_waiters": "part of wake_workflows on PostgreSQL, to save round trips",
     "insert_event_write": "part of put_event on PostgreSQL, to save round trips",
     "stream_offset": "part of insert_stream_item on PostgreSQL, to save round trips",
-    "held_workflow": "PostgreSQL's answer does not depend on what is there: fence",
+    "held_checkpoint": "PostgreSQL asks for both in one round trip: fence and checkpoint",
     "has_schema_table": "PostgreSQL asks for its schema: schema_exists",
 }
 ONLY_POSTGRES = {

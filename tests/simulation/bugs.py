@@ -66,7 +66,7 @@ BUGS = (
     _bug(
         "transaction-not-fenced",
         "a zombie's transaction commits",
-        ("store/sqlite/transaction.py", "if connection.execute(self._queries[\"held_workflow\"], (fence.workflow_id, fence.epoch)).fetchone() is None:", "if False:"),
+        (_SQL + "journal.sql", "WHERE w.id = ? AND w.epoch = ? AND w.status = 'running';", "WHERE w.id = ? AND ? IS NOT NULL;"),
         (_SQL + "journal.sql", "WHERE EXISTS (SELECT 1 FROM holdfast_workflows WHERE id = ? AND epoch = ?)\nON CONFLICT", "WHERE ? IS NOT NULL AND ? IS NOT NULL\nON CONFLICT"),
         ("store/sqlite/transaction.py", ".rowcount != 1:", ".rowcount < 0:"),
     ),
@@ -132,7 +132,7 @@ BUGS = (
     _bug(
         "transaction-does-not-look-for-its-outcome",
         "a transaction whose commit's reply was lost runs again",
-        ("store/sqlite/transaction.py", "return rows.checkpoint(recorded[0]) if recorded else None", "return None"),
+        ("store/sqlite/transaction.py", "return None if held[0] is None else rows.checkpoint(held)", "return None"),
         ("store/sqlite/transaction.py", ".rowcount != 1:", ".rowcount < 0:"),
     ),
     _bug(
@@ -159,7 +159,7 @@ BUGS = (
     _bug(
         "refused-goes-on",
         "a workflow whose write was refused goes on all the same, with values that are not the recorded ones",
-        ("runtime/execution.py", "        if not receipt.accepted or not (yield from self._was_created()):\n", "        if not (yield from self._was_created()):\n"),
+        ("runtime/execution.py", "        if not receipt.accepted or (self._creation", "        if (self._creation"),
     ),
     _bug(
         "read-only-not-waited-for",

@@ -189,7 +189,7 @@ class Committer:
 
     def help(self, ticket: Ticket) -> None:
         """Write, in the calling thread, until a ticket is done or somebody else writes."""
-        if threading.get_ident() == threading.main_thread().ident:
+        if threading.current_thread() is threading.main_thread():
             self._help_interruptibly(ticket)
             return
         # Whoever has the turn looks at the queue once more after giving it back, so that nothing is left behind.

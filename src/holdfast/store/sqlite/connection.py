@@ -39,7 +39,7 @@ class Connection(sqlite3.Connection):
     rolled_back = False
     """Whether user code undid something of its own."""
     waits = True
-    """Whether a statement that meets another's lock waits; it does not while `begin_immediate` tries again itself."""
+    """Whether a statement that meets another's lock waits; it does not where the writer tries again itself."""
     _kept_changes = 0
 
     def lend(self) -> None:

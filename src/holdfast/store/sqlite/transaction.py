@@ -47,19 +47,18 @@ class SqliteTransaction:
                 self._writer.give_up(self._connection)
             raise
         try:
-            # User code may attach databases of its own, and wait for their locks.
-            connection.execute("PRAGMA busy_timeout = 5000")
-            connection.waits = True
+            if not connection.waits:
+                # User code may attach databases of its own, and wait for their locks.
+                connection.execute("PRAGMA busy_timeout = 5000")
+                connection.waits = True
             connection.lend()
             if fence is None:
                 return None
-            if connection.execute(self._queries["held_workflow"], (fence.workflow_id, fence.epoch)).fetchone() is None:
+            values = (step_id, fence.workflow_id, fence.epoch)
+            held = connection.execute(self._queries["held_checkpoint"], values).fetchone()
+            if held is None:
                 raise Fenced(fence.workflow_id)
-            if step_id is None:
-                return None
-            values = {"workflow_id": fence.workflow_id, "step_id": step_id}
-            recorded = connection.execute(self._queries["checkpoint"], values).fetchall()
-            return rows.checkpoint(recorded[0]) if recorded else None
+            return None if held[0] is None else rows.checkpoint(held)
         except sqlite3.Error as error:
             raise_mapped(error)
             raise

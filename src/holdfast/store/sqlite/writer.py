@@ -34,6 +34,8 @@ _LOOK_EVERY = 8
 _FIRST_PAUSE, _LAST_PAUSE = 0.0002, 0.001
 _YIELD_SECONDS, _YIELD_FOR = 0.0003, 0.1
 """SQLite's lock knows no queue. While other processes commit too, each leaves them a gap before it begins again."""
+_COMPANY_SECONDS = 10.0
+"""For how long after another process's commit the next one is expected."""
 
 
 class Writer:
@@ -53,6 +55,7 @@ class Writer:
         self._known_commits = 0
         self._others_committed = False
         self._yield_until = 0.0
+        self._company_until = 0.0
         self._commits_since_look = 0
 
     def open(self) -> Connection:
@@ -109,6 +112,10 @@ class Writer:
             self._guard.share(deadline)
         try:
             connection = connect()
+            if connection.waits and (connection is self._connection or time.monotonic() < self._company_until):
+                # SQLite's own waiting sleeps up to 0.1 s at a time, in which another's committer has had many turns.
+                connection.execute("PRAGMA busy_timeout = 0")
+                connection.waits = False
             begin_immediate(connection, deadline)
         except sqlite3.Error as error:
             raise_mapped(error)
@@ -144,7 +151,8 @@ class Writer:
             before, self._known_commits = self._known_commits, count
             if count != before + 1:
                 self._others_committed = True
-                self._yield_until = time.monotonic() + _YIELD_FOR
+                now = time.monotonic()
+                self._yield_until, self._company_until = now + _YIELD_FOR, now + _COMPANY_SECONDS
         try:
             connection.execute("COMMIT")
         except BaseException:
@@ -173,7 +181,9 @@ class Writer:
         with self._counting:
             heard = self._others_committed or count > self._known_commits
             self._others_committed, self._known_commits = False, max(count, self._known_commits)
-            return heard
+        if heard:
+            self._company_until = time.monotonic() + _COMPANY_SECONDS
+        return heard
 
     def close(self) -> None:
         """Copy the log back if nobody else writes, and close the connection. Idempotent."""
@@ -228,13 +238,7 @@ class Writer:
 
 
 def begin_immediate(connection: Connection, deadline: float) -> None:
-    """Begin a write transaction; try again until `deadline` (monotonic) while another process has one.
-
-    SQLite's own waiting sleeps up to 0.1 s at a time, in which another process's committer has had many turns.
-    """
-    if connection.waits:
-        connection.execute("PRAGMA busy_timeout = 0")
-        connection.waits = False
+    """Begin a write transaction; try again until `deadline` (monotonic) while another process has one."""
     pause = _FIRST_PAUSE
     while True:
         try:

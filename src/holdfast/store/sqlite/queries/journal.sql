@@ -19,6 +19,14 @@ WHERE EXISTS (
 )
 ON CONFLICT (workflow_id, step_id) DO NOTHING;
 
+-- name: held_checkpoint
+-- What is recorded for a step of a workflow that is held in this epoch; nothing but NULL where that is nothing.
+SELECT
+    j.step_id, j.branch, j.name, j.kind, j.seq, j.digest, j.output, j.error, j.attempts, j.attempt_errors, j.started_at,
+    j.finished_at
+FROM holdfast_workflows AS w LEFT JOIN holdfast_journal AS j ON j.workflow_id = w.id AND j.step_id = ?
+WHERE w.id = ? AND w.epoch = ? AND w.status = 'running';
+
 -- name: checkpoint
 SELECT step_id, branch, name, kind, seq, digest, output, error, attempts, attempt_errors, started_at, finished_at
 FROM holdfast_journal WHERE workflow_id = :workflow_id AND step_id = :step_id;

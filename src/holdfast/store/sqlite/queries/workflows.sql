@@ -8,10 +8,6 @@ SELECT w.id, w.status, w.epoch, w.owner, w.crashes, w.cancel_at,
 FROM json_each(?) AS wanted
 CROSS JOIN holdfast_workflows AS w ON w.id = wanted.value;
 
--- name: held_workflow
--- Whether a user's transaction may begin.
-SELECT cancel_at FROM holdfast_workflows WHERE id = ? AND epoch = ? AND status = 'running';
-
 -- name: insert_workflows
 INSERT INTO holdfast_workflows (id, name, status, owner, epoch, wake_at, queue, priority, partition_key, stage)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
