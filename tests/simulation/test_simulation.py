@@ -15,9 +15,9 @@ from tests.simulation.planting import apply, plant, rows_of_table
 
 SEEDS = 120
 QUICK = (
-    "accused-in-company",
     "batch-stops-at-a-refused-unit",
     "body-before-barrier",
+    "dead-in-company",
     "deadline-not-inherited",
     "delay-ignored",
     "failed-transaction-commits",
