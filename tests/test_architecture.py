@@ -45,11 +45,11 @@ IMPURE = {
 IMPURE_NAMES = {"uuid.uuid1", "uuid.uuid4", "uuid.uuid7"}
 CLOCK_READS = {"now", "today", "utcnow"}
 
-# What an installation may lack; only these may be imported inside a function.
+# What an installation may lack, or is slow to import and seldom needed; only these may be imported inside a function.
 OPTIONAL = {
     "agents", "click", "cronsim", "fastapi", "jinja2", "langchain", "langchain_core", "langgraph", "mcp",
     "opentelemetry", "prometheus_client", "psycopg", "psycopg_pool", "pydantic", "pydantic_ai", "rich", "sqlalchemy",
-    "starlette", "uvicorn", "watchfiles",
+    "starlette", "uvicorn", "watchfiles", "zoneinfo",
 }  # fmt: skip
 NEEDS_OPTIONAL = (
     "holdfast.agents",

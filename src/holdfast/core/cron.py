@@ -15,11 +15,12 @@ import functools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from holdfast.errors import ConfigurationError, MissingExtra
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from cronsim import CronSim
 
 _SECOND = timedelta(seconds=1)
@@ -29,6 +30,8 @@ _FIELDS = (5, 6)
 
 def zone_of(name: str) -> ZoneInfo:
     """Return a time zone. Raises `ConfigurationError` for a name that this machine does not know."""
+    from zoneinfo import ZoneInfo
+
     try:
         return ZoneInfo(name)
     except (LookupError, ValueError, OSError) as error:

@@ -8,7 +8,7 @@ from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypedDict, get_args
 
-from holdfast.core.data import strict_dataclass
+from holdfast.core.data import dataclass, strict_dataclass
 from holdfast.core.identity import check_text
 from holdfast.core.retry import RetryPolicy
 from holdfast.errors import ConfigurationError
@@ -79,7 +79,7 @@ class StepOptions:
         _check_undo(self.undo, irreversible=self.irreversible)
 
 
-@strict_dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TransactionOptions:
     """How a transaction is named and run."""
 
@@ -104,7 +104,7 @@ def _check_undo(undo: object, *, irreversible: bool) -> None:
         raise ConfigurationError("what is irreversible=True can't have an undo= function")
 
 
-@strict_dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class WorkflowOptions:
     """How a workflow is named and run."""
 

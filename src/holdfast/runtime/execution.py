@@ -88,14 +88,14 @@ class Execution:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._cancel_requested = cancel_requested
         self._delivery = Delivery(journal)
-        self._patches = Patches(journal)
+        self._patches: Patches | None = None
         self._mailbox: Mailbox | None = None
         self.unwinding = Unwinding()
         self.undo = UndoList()
         self.undo_begun = journal.find(UNDO_ID)
         """Says, once recorded, which outcome stands and what is to be undone."""
         self._code_ended = False
-        self.pauses: list[float] = []
+        self.pauses: tuple[float, ...] = ()
         """When (monotonic) the steps that pause between two attempts go on."""
         self.frees_thread = False
         """Whoever carries it out is free for other work while its last write is under way."""
@@ -190,11 +190,15 @@ class Execution:
     @contextmanager
     def pausing(self, until: float) -> Iterator[None]:
         """Note that a step pauses between two attempts while the block runs."""
-        self.pauses.append(until)
+        with self._lock:
+            self.pauses = (*self.pauses, until)
         try:
             yield
         finally:
-            self.pauses.remove(until)
+            with self._lock:
+                others = list(self.pauses)
+                others.remove(until)
+                self.pauses = tuple(others)
 
     def step_begins(self, *, can_be_undone: bool) -> None:
         """Count a body that begins to run; `step_ends` must follow."""
@@ -226,6 +230,8 @@ class Execution:
         self.check_here()
         self.unwinding.check(branch)
         with self._lock:
+            if self._patches is None:
+                self._patches = Patches(self.journal)
             decided, is_known = self._patches.decide(branch, name)
         if not is_known:
             place = Operation(step_id=patch_id(branch, name), branch=branch, name=name, kind=Kind.PATCH)

@@ -105,6 +105,7 @@ def call(engine: Engine, call: Call, options: StartOptions) -> Flow[Any]:
         # Nobody else can know this id: its creation rides along to the first barrier.
         execution = _execution(engine, call, new)
         execution.ride(Create(workflow=new))
+        del new  # it may be long until the workflow ends
         ended = yield engine.inline(execution, call.args, call.kwargs)
     else:
         receipt: Receipt = yield Durable(engine.committer.submit(_creation(new, options)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import field
 from typing import Any
 
 from holdfast import failpoints
@@ -71,7 +70,7 @@ class _Call:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     started_at: float
-    failures: list[str] = field(default_factory=list)
+    failures: tuple[str, ...] = ()
 
     def declare_intent(self) -> bool:
         """Record that the body is about to run; tell whether an earlier attempt said so already."""
@@ -136,7 +135,7 @@ class _Call:
         if delay is None:
             self._record_error(error, attempt)
         else:
-            self.failures.append(execution.engine.codec.encode_error(error))
+            self.failures = (*self.failures, execution.engine.codec.encode_error(error))
         return delay
 
     def _pause(self, delay: float) -> Flow[None]:
@@ -160,13 +159,11 @@ class _Call:
         runner = self.frame.runner
         inside = Frame(execution=self.execution, branch=self.frame.branch, runner=runner, step=info)
         token = current.set(inside)
-        invoke = Invoke(
-            function, self.args, self.kwargs, timeout=self.definition.options.timeout, what=self.operation.step_id
-        )
+        timeout, step_id = self.definition.options.timeout, self.operation.step_id
         interruptible = self.execution.interruptible(runner)
         try:
             failpoints.reached("step.before", info)
-            value = yield invoke
+            value = yield Invoke(function, self.args, self.kwargs, timeout=timeout, what=step_id)
             failpoints.reached("step.after", info)
             return value
         except asyncio.CancelledError:

@@ -9,7 +9,6 @@ from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from holdfast.core.codec.form import Form, TypedForm
 from holdfast.core.codec.jsontext import Json
@@ -64,6 +63,8 @@ def _moment_text(value: datetime | time) -> str:
 
 
 def _zone_suffix(zone: tzinfo) -> str:
+    from zoneinfo import ZoneInfo
+
     if isinstance(zone, ZoneInfo) and _TIME.fullmatch(f"_[{zone.key or ''}]"):
         return f"[{zone.key}]"
     if not isinstance(zone, ZoneInfo) and zone.utcoffset(None) is not None:
@@ -81,6 +82,8 @@ def _moment(kind: Any) -> Callable[[str], Any]:
             raise ValueError(text)
         value = kind.fromisoformat(found["iso"])
         if found["zone"]:
+            from zoneinfo import ZoneInfo
+
             value = value.replace(tzinfo=ZoneInfo(found["zone"]))
         return value.replace(fold=1) if found["fold"] else value
 
