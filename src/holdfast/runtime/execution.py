@@ -196,9 +196,8 @@ class Execution:
             yield
         finally:
             with self._lock:
-                others = list(self.pauses)
-                others.remove(until)
-                self.pauses = tuple(others)
+                place = self.pauses.index(until)
+                self.pauses = self.pauses[:place] + self.pauses[place + 1 :]
 
     def step_begins(self, *, can_be_undone: bool) -> None:
         """Count a body that begins to run; `step_ends` must follow."""
@@ -230,9 +229,8 @@ class Execution:
         self.check_here()
         self.unwinding.check(branch)
         with self._lock:
-            if self._patches is None:
-                self._patches = Patches(self.journal)
-            decided, is_known = self._patches.decide(branch, name)
+            patches = self._patches = self._patches or Patches(self.journal)
+            decided, is_known = patches.decide(branch, name)
         if not is_known:
             place = Operation(step_id=patch_id(branch, name), branch=branch, name=name, kind=Kind.PATCH)
             self.record(place, output=json.dumps(decided))
