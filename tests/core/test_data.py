@@ -55,31 +55,6 @@ def test_the_standard_librarys_functions_take_records() -> None:
         Point(x=1, z=2)  # type: ignore[call-arg]
 
 
-def test_what_the_first_of_a_kind_is_made_by_makes_all_that_follow() -> None:
-    @dataclass(slots=True)
-    class Late:
-        number: int
-        names: list[str] = field(default_factory=list)
-        twice: int = field(init=False, default=0)
-
-        def __post_init__(self) -> None:
-            self.twice = 2 * self.number
-
-    @dataclass(slots=True)
-    class Later(Late):
-        more: str = "m"
-
-    before = Late.__init__
-    with pytest.raises(TypeError, match=r"Late\.__init__\(\) missing 1 required positional argument: 'number'"):
-        Late()  # type: ignore[call-arg]
-    first, second = Late(1), Late(2, ["a"])
-    assert Late.__init__ is not before
-    assert (first.twice, first.names, second.twice, second.names) == (2, [], 4, ["a"])
-    assert first.names is not Late(3).names
-    assert Later(4, more="x") == Later(4, [], "x")
-    assert Later(4).twice == 8
-
-
 def test_what_users_build_refuses_assignments() -> None:
     limit = Limit(most=1)
     with pytest.raises(FrozenInstanceError):

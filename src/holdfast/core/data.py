@@ -1,9 +1,8 @@
 """Dataclasses that cost little: there are a hundred of them at import, and some are made by the thousand.
 
-To type checkers they are the standard library's. Methods are shared instead of compiled for each class, and `__init__`
-is compiled when the first record is made: most programs make few kinds of them. The fields of a frozen `dataclass` are
-frozen for type checkers alone: it is built three times as fast. What users build themselves is a `strict_dataclass`,
-which is complete at once and refuses assignments.
+To type checkers they are the standard library's. Methods are shared instead of compiled for each class, which takes a
+third of the time. The fields of a frozen `dataclass` are frozen for type checkers alone: it is built three times as
+fast. What users build themselves is a `strict_dataclass`, which refuses assignments.
 """
 
 from __future__ import annotations
@@ -22,8 +21,7 @@ else:
         """Make a class a dataclass whose fields nothing protects at run time."""
 
         def made(plain: type) -> type:
-            record = dataclasses.dataclass(plain, init=False, eq=False, repr=False, match_args=False, **options)
-            record.__init__ = _init_on_demand(record)
+            record = dataclasses.dataclass(plain, eq=False, repr=False, match_args=False, **options)
             return _with_methods(record, eq=eq, frozen=frozen)
 
         return made if cls is None else made(cls)
@@ -36,22 +34,6 @@ else:
             return _with_methods(record, eq=True, frozen=frozen)
 
         return made
-
-
-def _init_on_demand(record: Any) -> Any:
-    """Return an `__init__` that has the standard library compile the true one at its first call, and makes way for it.
-
-    Two threads may both do so at once: what they compile is the same.
-    """
-
-    def first(self: Any, *args: Any, **values: Any) -> None:
-        fields = [(each.name, each.type, each) for each in dataclasses.fields(record)]
-        kept = {name: getattr(record, name) for name in ("__doc__", "__post_init__") if hasattr(record, name)}
-        twin: Any = dataclasses.make_dataclass(record.__qualname__, fields, namespace=kept, eq=False, repr=False)
-        record.__init__ = twin.__init__
-        twin.__init__(self, *args, **values)
-
-    return first
 
 
 def _with_methods(record: Any, *, eq: bool, frozen: bool) -> Any:
