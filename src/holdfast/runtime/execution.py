@@ -95,7 +95,7 @@ class Execution:
         self.undo_begun = journal.find(UNDO_ID)
         """Says, once recorded, which outcome stands and what is to be undone."""
         self._code_ended = False
-        self.pauses: tuple[float, ...] = ()
+        self.pauses: list[float] = []
         """When (monotonic) the steps that pause between two attempts go on."""
         self.frees_thread = False
         """Whoever carries it out is free for other work while its last write is under way."""
@@ -190,14 +190,11 @@ class Execution:
     @contextmanager
     def pausing(self, until: float) -> Iterator[None]:
         """Note that a step pauses between two attempts while the block runs."""
-        with self._lock:
-            self.pauses = (*self.pauses, until)
+        self.pauses.append(until)
         try:
             yield
         finally:
-            with self._lock:
-                place = self.pauses.index(until)
-                self.pauses = self.pauses[:place] + self.pauses[place + 1 :]
+            self.pauses.remove(until)
 
     def step_begins(self, *, can_be_undone: bool) -> None:
         """Count a body that begins to run; `step_ends` must follow."""

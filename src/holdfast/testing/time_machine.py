@@ -110,6 +110,6 @@ class TimeMachine:
         """Tell whether nothing goes on in this process but waiting, in memory or out of it."""
         return all(self._pauses())
 
-    def _pauses(self) -> list[tuple[float, ...]]:
+    def _pauses(self) -> list[list[float]]:
         """Return, for each workflow in memory, when its steps that pause between two attempts go on."""
-        return [execution.pauses for execution in self._app.engine.running]
+        return [list(execution.pauses) for execution in self._app.engine.running]
