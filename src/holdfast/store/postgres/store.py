@@ -22,7 +22,7 @@ from holdfast.store.management_reads import ManagementReads
 from holdfast.store.migrate import refuse_missing
 from holdfast.store.overview import Inspection
 from holdfast.store.overview_reads import OverviewReads
-from holdfast.store.postgres.alone import commit_alone
+from holdfast.store.postgres.alone import PostgresAlone
 from holdfast.store.postgres.batch import Batch
 from holdfast.store.postgres.commit import Commit, in_turns
 from holdfast.store.postgres.connection import HINT_SETTINGS, USER_SETTINGS, WRITE_SETTINGS, Connector, Pool, Session
@@ -172,7 +172,7 @@ class PostgresStore(QueueReads, ManagementReads, ScheduleReads, OverviewReads):
         with self._writer.use() as connection:
             now = None if self._clock is None else self._clock()
             batch = Batch(Pipeline(connection), self._statements, now)
-            return commit_alone(batch, units) or Commit(batch, units, HANDLERS).write()
+            return PostgresAlone(batch).write(units) or Commit(batch, units, HANDLERS).write()
 
     def _texts(self, texts: Iterable[str]) -> Any:
         return text_array(texts)

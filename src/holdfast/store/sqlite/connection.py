@@ -39,8 +39,14 @@ class Connection(sqlite3.Connection):
     rolled_back = False
     """Whether user code undid something of its own."""
     waits = True
-    """Whether a statement that meets another's lock waits; it does not where the writer tries again itself."""
+    """Whether a statement that meets another's lock waits."""
     _kept_changes = 0
+
+    def wait_for_locks(self, wait: bool, /) -> None:  # noqa: FBT001 - the one thing that it sets
+        """Let statements that meet another's lock wait for it, as SQLite does by itself, or fail at once."""
+        if self.waits != wait:
+            self.execute("PRAGMA busy_timeout = 5000" if wait else "PRAGMA busy_timeout = 0")
+            self.waits = wait
 
     def lend(self) -> None:
         """Hand the open transaction to user code."""

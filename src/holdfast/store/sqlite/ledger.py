@@ -133,8 +133,7 @@ class Ledger:
 
     def record(self, fence: Fence, checkpoint: Checkpoint) -> None:
         """Append a checkpoint, unless its step has one."""
-        workflow_id = fence.workflow_id
-        self._checkpoints.append((*rows.checkpoint_values(workflow_id, checkpoint), workflow_id, fence.epoch))
+        self._checkpoints.append(guarded_values(fence, checkpoint))
 
     def recorded(self, workflow_id: str, step_id: str) -> Checkpoint | None:
         """Look for a step's checkpoint."""
@@ -186,6 +185,10 @@ class Ledger:
             self.change("delete_waits", workflow_ids=as_json(woken))
             self.ready = True
 
+    def wake_waiters(self, ended: Iterable[str]) -> None:
+        """Wake who waits for the outcome of one of these."""
+        self.wake(waiter for (waiter,) in self.run("outcome_waiters", workflow_ids=as_json(ended)))
+
     def flush(self) -> None:
         """Write what was collected: creations first, outcomes last, then wake who waited for these."""
         if self._new:
@@ -203,11 +206,15 @@ class Ledger:
             if self._finished:
                 self._write("finish_workflows", self._finished)
                 self._finished.clear()
-            waiters = self.run("outcome_waiters", workflow_ids=as_json(ended))
-            self.wake(waiter for (waiter,) in waiters)
+            self.wake_waiters(ended)
 
     def _write(self, query: str, values: Iterable[Any]) -> None:
         self._connection.executemany(self._queries[query], values)
+
+
+def guarded_values(fence: Fence, checkpoint: Checkpoint) -> tuple[Any, ...]:
+    """Return what `insert_checkpoints` and `record_alone` take."""
+    return (*rows.checkpoint_values(fence.workflow_id, checkpoint), fence.workflow_id, fence.epoch)
 
 
 def info_values(new: NewWorkflow) -> tuple[Any, ...]:

@@ -20,7 +20,7 @@ from holdfast.store.overview_reads import OverviewReads
 from holdfast.store.queries import load_queries
 from holdfast.store.queue_reads import QueueReads
 from holdfast.store.schedule_reads import ScheduleReads
-from holdfast.store.sqlite.alone import Alone
+from holdfast.store.sqlite.alone import SqliteAlone
 from holdfast.store.sqlite.batch import write_units
 from holdfast.store.sqlite.connection import Connection, connect
 from holdfast.store.sqlite.faults import driver_errors
@@ -160,7 +160,7 @@ class SqliteStore(QueueReads, ManagementReads, ScheduleReads, OverviewReads):
 
     def _written(self, connection: Connection, units: Sequence[Unit]) -> Committed:
         now = self._clock()
-        committed = Alone(connection, self._queries, now).write(units)
+        committed = SqliteAlone(connection, self._queries, now).write(units)
         if committed is not None:
             return committed
         ledger = Ledger(connection, self._queries, now)

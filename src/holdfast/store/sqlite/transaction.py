@@ -12,6 +12,7 @@ from holdfast.store import rows
 from holdfast.store.base import Conflict, Fenced
 from holdfast.store.sqlite.connection import Connection
 from holdfast.store.sqlite.faults import raise_mapped
+from holdfast.store.sqlite.ledger import guarded_values
 from holdfast.store.sqlite.writer import Writer
 
 
@@ -47,10 +48,8 @@ class SqliteTransaction:
                 self._writer.give_up(self._connection)
             raise
         try:
-            if not connection.waits:
-                # User code may attach databases of its own, and wait for their locks.
-                connection.execute("PRAGMA busy_timeout = 5000")
-                connection.waits = True
+            # User code may attach databases of its own, and wait for their locks.
+            connection.wait_for_locks(True)
             connection.lend()
             if fence is None:
                 return None
@@ -75,7 +74,7 @@ class SqliteTransaction:
             )
         try:
             if fence is not None and checkpoint is not None:
-                values = (*rows.checkpoint_values(fence.workflow_id, checkpoint), fence.workflow_id, fence.epoch)
+                values = guarded_values(fence, checkpoint)
                 if connection.execute(self._queries["insert_checkpoints"], values).rowcount != 1:
                     raise Conflict("the outcome of this step was recorded meanwhile")
             connection.take_back()

@@ -112,10 +112,9 @@ class Writer:
             self._guard.share(deadline)
         try:
             connection = connect()
-            if connection.waits and (connection is self._connection or time.monotonic() < self._company_until):
+            if connection is self._connection or time.monotonic() < self._company_until:
                 # SQLite's own waiting sleeps up to 0.1 s at a time, in which another's committer has had many turns.
-                connection.execute("PRAGMA busy_timeout = 0")
-                connection.waits = False
+                connection.wait_for_locks(False)
             begin_immediate(connection, deadline)
         except sqlite3.Error as error:
             raise_mapped(error)
