@@ -40,7 +40,7 @@ class Child:
         """Start it."""
         self._started_at = time.monotonic()
         # If this supervisor itself is killed, the kernel ends its children.
-        self._process = subprocess.Popen(self._command, env=self._environment, preexec_fn=_die_with_parent)  # noqa: PLW1509
+        self._process = subprocess.Popen(self._command, env=self._environment, preexec_fn=_die_with_parent)  # noqa: PLW1509 - this process has no other thread
 
     def keep_alive(self, stopping: threading.Event) -> None:
         """Start it again if it has ended, at once unless it dies again and again."""

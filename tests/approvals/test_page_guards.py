@@ -235,4 +235,4 @@ async def test_opening_a_link_over_and_over_does_not_fill_the_trail(
     for number in range(1, 31):
         assert (await person.open(request.links.approve)).status_code == 200
         expected = min(number, 20)
-        await aeventually(lambda expected=expected: len(trail(approvals, request, "viewed")) == expected)  # type: ignore[misc]
+        await aeventually(lambda expected=expected: len(trail(approvals, request, "viewed")) == expected)  # type: ignore[misc]  # mypy does not infer a lambda with a default

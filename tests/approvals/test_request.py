@@ -167,7 +167,7 @@ def test_a_decision_in_the_last_moment_and_the_expiry_have_one_winner(
     inbox.wait(8)
     outcomes = {}
     for request in inbox.requests:
-        eventually(lambda ends=request.expires_at: app.engine.clock.now() > ends - 0.004)  # type: ignore[misc]
+        eventually(lambda ends=request.expires_at: app.engine.clock.now() > ends - 0.004)  # type: ignore[misc]  # mypy does not infer a lambda with a default
         try:
             approvals.decide(request.approval_id, True, by="ada")
             outcomes[request.workflow_id] = "approved"

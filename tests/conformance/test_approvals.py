@@ -147,7 +147,7 @@ def test_approvals_are_listed_newest_first(bench: Bench) -> None:
     bench.write(decide(decided))
 
     def ids(**where: object) -> list[str]:
-        return [each.approval_id for each in bench.store.approvals(**where)]  # type: ignore[arg-type]
+        return [each.approval_id for each in bench.store.approvals(**where)]  # type: ignore[arg-type]  # a field's value, by name
 
     assert ids() == ["a2", "a1", "a0"]
     assert ids(limit=2) == ["a2", "a1"]

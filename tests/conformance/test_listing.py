@@ -30,7 +30,7 @@ def listed(bench: Bench) -> Bench:
 
 
 def ids(bench: Bench, **where: object) -> list[str]:
-    return [each.workflow_id for each in bench.store.list_workflows(WorkflowFilter(**where))]  # type: ignore[arg-type]
+    return [each.workflow_id for each in bench.store.list_workflows(WorkflowFilter(**where))]  # type: ignore[arg-type]  # a field's value, by name
 
 
 def test_newest_come_first(listed: Bench) -> None:

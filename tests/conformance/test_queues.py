@@ -507,9 +507,9 @@ def test_claimers_at_once_never_exceed_the_limits(open_store: Callable[..., Stor
     ("make", "said"),
     [
         (lambda: Queue("mail", concurrency=0), "concurrency of queue 'mail'"),
-        (lambda: Queue("mail", worker_concurrency=1.5), "worker_concurrency"),  # type: ignore[arg-type]
+        (lambda: Queue("mail", worker_concurrency=1.5), "worker_concurrency"),  # type: ignore[arg-type]  # wrong on purpose
         (lambda: Queue("mail", partition_concurrency=True), "partition_concurrency"),
-        (lambda: Queue("mail", rate=(1, 2)), "Rate"),  # type: ignore[arg-type]
+        (lambda: Queue("mail", rate=(1, 2)), "Rate"),  # type: ignore[arg-type]  # wrong on purpose
         (lambda: Rate(0, 1), "limit of a Rate"),
         (lambda: Rate(1, 0), "period of a Rate"),
     ],

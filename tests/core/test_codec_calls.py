@@ -28,26 +28,26 @@ class Box(Generic[T]):
 
 
 def refund(order_id: int, at: date = date(2024, 1, 1), *, line: Line | None = None) -> Line:
-    raise NotImplementedError
+    raise NotImplementedError  # never called: its signature counts
 
 
 def everything(first: date, /, second: int = 2, *rest: date, key: Annotated[date, "x"], **more: Decimal) -> None: ...
 
 
-def untyped(value, other=None):  # type: ignore[no-untyped-def]
+def untyped(value, other=None):  # type: ignore[no-untyped-def]  # without hints on purpose
     return value
 
 
-def half_known(day: date, thing: NotThere) -> NotThere:  # type: ignore[name-defined] # noqa: F821
-    raise NotImplementedError
+def half_known(day: date, thing: NotThere) -> NotThere:  # type: ignore[name-defined] # noqa: F821 - a name that is not there on purpose
+    raise NotImplementedError  # never called: its signature counts
 
 
 class Service:
     def pay(self, day: date) -> Decimal:
-        raise NotImplementedError
+        raise NotImplementedError  # never called: its signature counts
 
     def __call__(self, day: date) -> Decimal:
-        raise NotImplementedError
+        raise NotImplementedError  # never called: its signature counts
 
 
 DAY = date(2024, 5, 1)

@@ -34,14 +34,14 @@ class Model(pydantic.BaseModel):
 
 
 class Hostile:
-    @property  # type: ignore[misc]
+    @property  # type: ignore[misc]  # hostile on purpose
     def __class__(self) -> Any:
         raise KeyError
 
     def __repr__(self) -> str:
         raise KeyError
 
-    __str__ = __hash__ = __eq__ = __iter__ = __repr__  # type: ignore[assignment]
+    __str__ = __hash__ = __eq__ = __iter__ = __repr__  # type: ignore[assignment]  # hostile on purpose
 
 
 def cycle() -> list[Any]:

@@ -40,7 +40,7 @@ class Explosive(Exception):
 
 class Needy(Exception):
     def __str__(self) -> str:
-        return str(self.response.status)  # type: ignore[attr-defined]
+        return str(self.response.status)  # type: ignore[attr-defined]  # set from outside, as some libraries do
 
 
 class Shout(str):
@@ -49,7 +49,7 @@ class Shout(str):
     def __getitem__(self, key: Any) -> Never:
         raise RuntimeError("no slices")
 
-    __len__ = __add__ = __iter__ = __format__ = __getitem__  # type: ignore[assignment]
+    __len__ = __add__ = __iter__ = __format__ = __getitem__  # type: ignore[assignment]  # hostile on purpose
 
 
 class Hostile(Exception):
@@ -59,11 +59,11 @@ class Hostile(Exception):
     __repr__ = __str__
 
     @property
-    def args(self) -> Any:  # type: ignore[override]
+    def args(self) -> Any:  # type: ignore[override]  # hostile on purpose
         raise SystemExit
 
     @property
-    def __dict__(self) -> Any:  # type: ignore[override]
+    def __dict__(self) -> Any:  # type: ignore[override]  # hostile on purpose
         raise GeneratorExit
 
     def __getattribute__(self, name: str) -> Any:
@@ -212,7 +212,7 @@ def test_an_unknown_exception_has_a_stand_in() -> None:
 
 def test_an_exception_that_can_not_be_printed_any_more_has_a_stand_in() -> None:
     error = Needy()
-    error.response = type("Response", (), {"status": 402})()  # type: ignore[attr-defined]
+    error.response = type("Response", (), {"status": 402})()  # type: ignore[attr-defined]  # set from outside, as some libraries do
     found = back(error)
     assert isinstance(found, RecordedError)
     assert found.message == "402"
@@ -240,7 +240,7 @@ def test_recording_never_raises() -> None:
     circular: list[Any] = []
     circular.append(circular)
     held = ValueError(circular, 10**6000, "\ud800\x00")
-    held.held = circular  # type: ignore[attr-defined]
+    held.held = circular  # type: ignore[attr-defined]  # set from outside, as some libraries do
     assert isinstance(back(Hostile("x")), RecordedError)
     assert len(json.loads(Codec().encode_error(Shouting()))["message"]) < MAX_TEXT + 200
     for error in (deep, held, RecursionError("x"), MemoryError()):

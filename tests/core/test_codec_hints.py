@@ -32,7 +32,7 @@ Day = TypeAliasType("Day", date)
 def recursive_alias() -> Any:
     """Return what `type Days = dict[str, Days] | date` makes, from Python 3.12 on."""
     alias = type("TypeAliasType", (), {"__repr__": lambda self: "Days"})()
-    alias.__value__ = dict[str, alias] | date  # type: ignore[valid-type]
+    alias.__value__ = dict[str, alias] | date  # type: ignore[valid-type]  # a stand-in for what Python 3.12 makes
     return alias
 
 
@@ -107,9 +107,9 @@ class Pair(Generic[T]):
         (Annotated[date, []], DAY, TEXT),
         (Final[date], DAY, TEXT),
         (typing.List[date], [DAY], f"[{TEXT}]"),  # noqa: UP006 - hints that people write
-        (typing.Dict[str, date], {"a": DAY}, f'{{"a": {TEXT}}}'),  # noqa: UP006
-        (typing.Optional[date], DAY, TEXT),  # noqa: UP045
-        (typing.Tuple, (1,), "[1]"),  # noqa: UP006
+        (typing.Dict[str, date], {"a": DAY}, f'{{"a": {TEXT}}}'),  # noqa: UP006 - the old spelling is the case
+        (typing.Optional[date], DAY, TEXT),  # noqa: UP045 - the old spelling is the case
+        (typing.Tuple, (1,), "[1]"),  # noqa: UP006 - the old spelling is the case
         (tuple[()], (), "[]"),
         (tuple[int, *tuple[int, ...]], (1, 2), "[1, 2]"),
         (set, {1}, "[1]"),
@@ -168,7 +168,7 @@ def test_a_named_tuple_takes_the_defaults_of_fields_that_were_not_recorded() -> 
 def test_a_named_tuple_with_attributes_of_its_own_is_refused() -> None:
     value = Tagged(1)
     assert Codec().decode(Codec().encode(value, Tagged), Tagged) == value
-    value.more = 1  # type: ignore[attr-defined]
+    value.more = 1  # type: ignore[attr-defined]  # what nobody declared is the case
     with pytest.raises(PayloadError, match="beside its fields"):
         Codec().encode(value, Tagged)
 
@@ -194,7 +194,7 @@ def test_a_refusal_on_reading_names_the_place(hint: Any, text: str, path: str, r
 
 def test_attributes_beside_the_fields_are_named_when_refused() -> None:
     value = Lazy(1)
-    value.connection = object()  # type: ignore[attr-defined]
+    value.connection = object()  # type: ignore[attr-defined]  # what nobody declared is the case
     with pytest.raises(PayloadError) as refused:
         Codec().encode(value, Lazy)
     assert refused.value.path == "connection"

@@ -52,13 +52,13 @@ def test_the_standard_librarys_functions_take_records() -> None:
     assert replace(Point(x=1), y=2) == Point(x=1, y=2)
     assert [each.name for each in fields(Point)] == ["x", "y", "names"]
     with pytest.raises(TypeError):
-        Point(x=1, z=2)  # type: ignore[call-arg]
+        Point(x=1, z=2)  # type: ignore[call-arg]  # wrong on purpose
 
 
 def test_what_users_build_refuses_assignments() -> None:
     limit = Limit(most=1)
     with pytest.raises(FrozenInstanceError):
-        limit.most = 2  # type: ignore[misc]
+        limit.most = 2  # type: ignore[misc]  # wrong on purpose
     assert limit == Limit(most=1)
     assert {limit: 1}[Limit(most=1)] == 1
     assert repr(limit) == "Limit(most=1)"

@@ -74,7 +74,7 @@ def test_promise_a_queues_limits_hold_while_workers_are_killed(
             workers = [launch() for _ in range(WORKERS)]
             for number in range(KILLS):
                 progress = (number + 1) * WORKFLOWS // (KILLS + 2)
-                eventually(lambda goal=progress: sum(1 for _ in lines_of(effects)) >= 2 * goal, timeout=60)  # type: ignore[misc]
+                eventually(lambda goal=progress: sum(1 for _ in lines_of(effects)) >= 2 * goal, timeout=60)  # type: ignore[misc]  # mypy does not infer a lambda with a default
                 victim = workers.pop(moments.randrange(WORKERS))
                 killed[victim.pid] = time.time()
                 victim.kill()

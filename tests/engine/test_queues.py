@@ -308,7 +308,7 @@ def test_starting_many_takes_neither_id_nor_key_nor_bare_values(app: Holdfast) -
 
 def test_serves_is_no_text() -> None:
     with pytest.raises(ConfigurationError, match="serves"):
-        Config(serves="mail")  # type: ignore[arg-type]
+        Config(serves="mail")  # type: ignore[arg-type]  # wrong on purpose
 
 
 async def test_the_async_twins_do_the_same(store_url: str) -> None:

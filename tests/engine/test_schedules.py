@@ -81,7 +81,7 @@ def make(store_url: str, clock: Clock) -> Callable[[], Holdfast]:
 
     def make_one() -> Holdfast:
         app = Holdfast(store_url, config=QUICK, queues=[Queue("mail")])
-        app.store._clock = clock  # type: ignore[attr-defined]
+        app.store._clock = clock  # type: ignore[attr-defined]  # both stores have it
         return app
 
     return make_one
@@ -354,7 +354,7 @@ def test_ticks_within_the_window_are_caught_up_and_older_ones_counted(
 def test_a_backfilled_tick_is_not_started_twice(app: Holdfast, clock: Clock) -> None:
     app.schedules.create("mine", tick_report, "0 9 * * *", timezone="Europe/Berlin")
     # A time without a zone is in the schedule's.
-    start, end = datetime(2026, 2, 27, 9), datetime(2026, 3, 2, 9)  # noqa: DTZ001
+    start, end = datetime(2026, 2, 27, 9), datetime(2026, 3, 2, 9)  # noqa: DTZ001 - dates on a wall clock
     days = ["2026-02-27T08:00:00Z", "2026-02-28T08:00:00Z", "2026-03-01T08:00:00Z"]
     assert app.schedules.backfill("mine", start, end) == [f"mine@{day}" for day in days]
     assert app.schedules.backfill("mine", start, end) == []
@@ -405,7 +405,7 @@ def test_a_change_in_another_worker_is_heard_of(make: Callable[[], Holdfast], cl
                 heard.set()
             return found
 
-        two.engine.store.upcoming_schedules = looked  # type: ignore[method-assign]
+        two.engine.store.upcoming_schedules = looked  # type: ignore[method-assign]  # a look that is late is the case
         one.schedules.create("mine", nothing_asked, every=3600)
         assert heard.wait(10)  # long before it would look by itself
 
@@ -454,7 +454,7 @@ def overlapping(app: Holdfast, clock: Clock, overlap: Overlap) -> tuple[Handle[A
     app.schedules.create("mine", holds_on, **fields)
     for hour in (13, 14):
         clock.put(NOON.replace(hour=hour), app)
-        eventually(lambda: app.schedules.get("mine").last_at == NOON.replace(hour=hour).timestamp())  # noqa: B023
+        eventually(lambda: app.schedules.get("mine").last_at == NOON.replace(hour=hour).timestamp())  # noqa: B023 - called before the loop goes on
         if hour == 13:
             eventually(lambda: 13 in ran)
     return app.retrieve("mine@2026-03-02T13:00:00Z"), app.retrieve("mine@2026-03-02T14:00:00Z")

@@ -24,7 +24,7 @@ def pieces(node: ast.expr) -> str:
     """Return the constant text of an expression that makes a text of parts, with a mark for each part."""
     match node:
         case ast.JoinedStr(values=values):
-            return "".join(each.value if isinstance(each, ast.Constant) else "{}" for each in values)  # type: ignore[misc]
+            return "".join(each.value if isinstance(each, ast.Constant) else "{}" for each in values)  # type: ignore[misc]  # its value is a str in an f-string
         case ast.BinOp(left=left, op=ast.Add() | ast.Mod(), right=right):
             return pieces(left) + "{}" + pieces(right)
         case ast.Call(func=ast.Attribute(value=value, attr="format" | "join" | "replace")):

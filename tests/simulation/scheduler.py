@@ -204,7 +204,7 @@ class Simulator:
                 task.process.dead = True
         for task in self._tasks:
             if not task.finished:
-                self._switch(task, lambda task=task: task.greenlet.throw(greenlet.GreenletExit))  # type: ignore[misc]
+                self._switch(task, lambda task=task: task.greenlet.throw(greenlet.GreenletExit))  # type: ignore[misc]  # mypy does not infer a lambda with a default
         self._tasks.clear()
 
     def _switch(self, task: Task, switch: Callable[[], Any]) -> None:

@@ -236,7 +236,7 @@ class EventLoop(asyncio.BaseEventLoop):
             self._stopping = False
             asyncio._set_running_loop(None)
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]  # the loop's own is generic
         future = self.create_future()
 
         def settle(value: Any, error: BaseException | None) -> None:

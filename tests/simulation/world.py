@@ -357,7 +357,7 @@ class World(Watcher):
         """Carry the seed out; `violations` says what was broken."""
         self.machines = [Machine("none", 0.0) for _ in range(self.plan.workers)]
         for place in range(self.plan.workers):
-            self.sim.spawn(self.sim.outside, lambda place=place: self._supervise(place), "supervisor")  # type: ignore[misc]
+            self.sim.spawn(self.sim.outside, lambda place=place: self._supervise(place), "supervisor")  # type: ignore[misc]  # mypy does not infer a lambda with a default
         self.sim.spawn(self.sim.outside, self._people.work, "clients")
         self.sim.spawn(self.sim.outside, self.faults.work, "nemesis")
         try:

@@ -47,7 +47,7 @@ def test_a_statement_without_a_name_is_an_error(package: str) -> None:
 
 def test_what_is_loaded_can_not_be_changed() -> None:
     with pytest.raises(TypeError):
-        load_queries("holdfast.store.sqlite")["journal"] = ""  # type: ignore[index]
+        load_queries("holdfast.store.sqlite")["journal"] = ""  # type: ignore[index]  # wrong on purpose
 
 
 @pytest.mark.parametrize("package", ["holdfast.store.sqlite", "holdfast.store.postgres"])

@@ -94,7 +94,7 @@ class ThreadStore:
             saver.is_setup = True  # its setup commits, which would end the transaction
             return saver  # type: ignore[no-any-return] # an optional dependency has no type here
         # psycopg's classes are looked at by type, so it must be the connection itself. The saver never commits.
-        return _savers("postgres").PostgresSaver(connection()._connection)  # type: ignore[no-any-return] # as above # noqa: SLF001
+        return _savers("postgres").PostgresSaver(connection()._connection)  # type: ignore[no-any-return] # as above # noqa: SLF001 - the driver's connection inside
 
     def _lock(self, thread_id: str) -> None:
         """Let one transaction at a time read and write the thread; SQLite has one writer anyway."""

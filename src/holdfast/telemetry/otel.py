@@ -32,7 +32,7 @@ class OpenTelemetryTracer:
     @property
     def _is_idle(self) -> bool:
         # The public way to ask reads the environment, at each step of each workflow.
-        return self._may_idle and trace._TRACER_PROVIDER is None  # noqa: SLF001
+        return self._may_idle and trace._TRACER_PROVIDER is None  # noqa: SLF001 - the public way is slow
 
     def traceparent(self) -> str | None:
         """Return the W3C traceparent of the caller's span, or None if there is none."""

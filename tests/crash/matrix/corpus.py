@@ -118,12 +118,12 @@ def book_elsewhere(name: str) -> str:
 
 @workflow
 def mx_steps() -> list[str]:
-    return [act("one"), act("two"), run_step("three", act.__wrapped__, "three")]  # type: ignore[attr-defined]
+    return [act("one"), act("two"), run_step("three", act.__wrapped__, "three")]  # type: ignore[attr-defined]  # functools.wraps sets it
 
 
 @workflow
 async def mx_asteps() -> list[str]:
-    return [await aact("one"), await aact("two"), await arun_step("three", aact.__wrapped__, "three")]  # type: ignore[attr-defined]
+    return [await aact("one"), await aact("two"), await arun_step("three", aact.__wrapped__, "three")]  # type: ignore[attr-defined]  # functools.wraps sets it
 
 
 @workflow

@@ -65,7 +65,7 @@ def is_told_while_it_sleeps(app: Holdfast) -> object:
     for number in range(2):
         eventually(lambda: app.get_workflow("main").status.value != "running", timeout=30)
         send("main", f"word {number}", topic="words", key=f"word {number}")
-        eventually(lambda number=number: len(recorded(app, "book")) > number, timeout=30)  # type: ignore[misc]
+        eventually(lambda number=number: len(recorded(app, "book")) > number, timeout=30)  # type: ignore[misc]  # mypy does not infer a lambda with a default
     return handle.result(timeout=60)
 
 

@@ -116,17 +116,17 @@ def test_langgraphs_saver_writes_into_the_transaction(store: SqliteStore) -> Non
         transaction.begin(FENCE, "/pay#1")
         # Its setup runs a script, which sqlite3 would begin with a commit; each put ends with one.
         saver = SqliteSaver(transaction.connection)
-        saver.put(config, empty_checkpoint(), {"source": "input", "step": 1}, {})  # type: ignore[arg-type]
+        saver.put(config, empty_checkpoint(), {"source": "input", "step": 1}, {})  # type: ignore[arg-type]  # a plain dict will do
         assert transaction.connection.in_transaction
     with store.transaction() as transaction:
         transaction.begin(FENCE, "/pay#1")
         saver = SqliteSaver(transaction.connection)
-        assert saver.get_tuple(config) is None  # type: ignore[arg-type]
-        saver.put(config, empty_checkpoint(), {"source": "input", "step": 1}, {})  # type: ignore[arg-type]
+        assert saver.get_tuple(config) is None  # type: ignore[arg-type]  # a plain dict will do
+        saver.put(config, empty_checkpoint(), {"source": "input", "step": 1}, {})  # type: ignore[arg-type]  # a plain dict will do
         transaction.commit(FENCE, checkpoint())
     with store.transaction() as transaction:
         transaction.begin(None, None)
-        assert SqliteSaver(transaction.connection).get_tuple(config) is not None  # type: ignore[arg-type]
+        assert SqliteSaver(transaction.connection).get_tuple(config) is not None  # type: ignore[arg-type]  # a plain dict will do
 
 
 def test_with_blocks_and_scripts_stay_inside(store: SqliteStore) -> None:

@@ -21,7 +21,7 @@ def test_turns_are_given_in_the_order_of_asking() -> None:
         thread = threading.Thread(target=take, args=(number,))
         threads.append(thread)
         thread.start()
-        eventually(lambda wanted=number + 1: len(lock._waiting) == wanted)  # type: ignore[misc]
+        eventually(lambda wanted=number + 1: len(lock._waiting) == wanted)  # type: ignore[misc]  # mypy does not infer a lambda with a default
     lock.release()
     for thread in threads:
         thread.join()

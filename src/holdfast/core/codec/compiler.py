@@ -200,7 +200,7 @@ class Compiler:
     def _of_tuple(self, hint: Any, arguments: tuple[Any, ...]) -> Form:
         if hint in (tuple, typing.Tuple):  # noqa: UP006 - the hint itself, as somebody may have written it
             arguments = (Any, ...)
-        if len(arguments) == 2 and arguments[1] is Ellipsis:  # noqa: PLR2004
+        if len(arguments) == 2 and arguments[1] is Ellipsis:  # noqa: PLR2004 - tuple[member, ...]
             return VariadicTupleForm(self._untyped, self.compile(arguments[0]))
         if any(typing.get_origin(argument) is typing.Unpack for argument in arguments):
             return VariadicTupleForm(self._untyped, self._untyped)

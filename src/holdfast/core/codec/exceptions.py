@@ -163,7 +163,7 @@ def _safely(get: Callable[[], Any], otherwise: Any) -> Any:
 
 def _arguments(error: BaseException) -> tuple[Any, ...]:
     """Return the arguments as the interpreter keeps them, whatever `args` means in its class."""
-    return tuple(BaseException.args.__get__(error))  # type: ignore[attr-defined]
+    return tuple(BaseException.args.__get__(error))  # type: ignore[attr-defined]  # a descriptor, which typeshed has as a plain attribute
 
 
 def _group(error: BaseException) -> tuple[str, tuple[BaseException, ...]]:

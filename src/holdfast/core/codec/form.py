@@ -42,10 +42,10 @@ class TypedForm:
         return type(value) is self.kind
 
     def write_own(self, value: Any, depth: int) -> Json:
-        raise NotImplementedError
+        raise NotImplementedError  # a subclass says how
 
     def read_own(self, tree: Any) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError  # a subclass says how
 
     def write(self, value: Any, depth: int) -> Json:
         if self.takes(value):

@@ -103,16 +103,16 @@ def is_plain(value: object, levels: int = MAX_DEPTH) -> bool:  # noqa: PLR0911 -
     """
     kind = type(value)
     if kind is dict:
-        if RESERVED in value:  # type: ignore[operator]
+        if RESERVED in value:  # type: ignore[operator]  # a dict, by its exact type
             return False
-        for key, member in value.items():  # type: ignore[attr-defined]
+        for key, member in value.items():  # type: ignore[attr-defined]  # a dict, by its exact type
             if type(key) is not str:
                 return False
             if type(member) not in _ATOMS and not (levels > 1 and is_plain(member, levels - 1)):
                 return False
         return True
     if kind is list:
-        for member in value:  # type: ignore[attr-defined]
+        for member in value:  # type: ignore[attr-defined]  # a list, by its exact type
             if type(member) not in _ATOMS and not (levels > 1 and is_plain(member, levels - 1)):
                 return False
         return True
@@ -123,7 +123,7 @@ def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     found = dict(pairs)
     if len(found) != len(pairs):
         seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # add gives None, which is what goes on
         raise Refusal(f"the stored text is corrupt: the key {twice!r} occurs twice in one object")
     return found
 

@@ -30,7 +30,7 @@ class MappedForm(RecordForm):
         from sqlalchemy.orm import make_transient_to_detached
         from sqlalchemy.orm.attributes import set_committed_value
 
-        mapper: Any = self.kind.__mapper__  # type: ignore[attr-defined]
+        mapper: Any = self.kind.__mapper__  # type: ignore[attr-defined]  # a mapped class, as its form was chosen by that
         found = mapper.class_manager.new_instance()
         for name, value in self.read_fields(tree, self._none).items():
             set_committed_value(found, name, value)

@@ -27,7 +27,7 @@ class ModelForm(RecordForm):
 
     @cached_property
     def _names(self) -> frozenset[str]:
-        return frozenset(self.kind.model_fields)  # type: ignore[attr-defined]
+        return frozenset(self.kind.model_fields)  # type: ignore[attr-defined]  # a pydantic model, as its form was chosen by that
 
     def write_own(self, value: Any, depth: int) -> Json:
         depth = deeper(depth)
@@ -44,9 +44,9 @@ class ModelForm(RecordForm):
     def read_own(self, tree: dict[str, Json]) -> Any:
         values = self.read_fields(tree, self._default)
         extra = private = None
-        if self.kind.model_config.get("extra") == "allow":  # type: ignore[attr-defined]
+        if self.kind.model_config.get("extra") == "allow":  # type: ignore[attr-defined]  # a pydantic model, as its form was chosen by that
             extra = self._read_beside({key: tree[key] for key in tree if key not in self._names | _OWN_KEYS})
-        if self.kind.__private_attributes__ or PRIVATE in tree:  # type: ignore[attr-defined]
+        if self.kind.__private_attributes__ or PRIVATE in tree:  # type: ignore[attr-defined]  # a pydantic model, as its form was chosen by that
             private = self._read_beside(tree.get(PRIVATE, {}))
         given = (tree.keys() & (values.keys() | (extra or {}).keys())) - set(tree.get(UNSET, ()))
         found: Any = object.__new__(self.kind)
@@ -79,7 +79,7 @@ class ModelForm(RecordForm):
         return found
 
     def _default(self, name: str) -> Any:
-        field = self.kind.model_fields[name]  # type: ignore[attr-defined]
+        field = self.kind.model_fields[name]  # type: ignore[attr-defined]  # a pydantic model, as its form was chosen by that
         if field.is_required():
             raise self.not_recorded()
         try:

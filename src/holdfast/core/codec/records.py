@@ -150,14 +150,14 @@ class NamedTupleForm(RecordForm):
         if getattr(value, "__dict__", None):
             raise Refusal(f"this {self.name} has attributes beside its fields", self.name)
         depth = deeper(depth)
-        by_name = dict(zip(self.kind._fields, value, strict=True))  # type: ignore[attr-defined]
+        by_name = dict(zip(self.kind._fields, value, strict=True))  # type: ignore[attr-defined]  # a named tuple, as its form was chosen by that
         return self.write_fields(by_name.__getitem__, depth)
 
     def read_own(self, tree: dict[str, Json]) -> Any:
         return tuple.__new__(self.kind, self.read_fields(tree, self._default).values())
 
     def _default(self, name: str) -> Any:
-        defaults: dict[str, Any] = self.kind._field_defaults  # type: ignore[attr-defined]
+        defaults: dict[str, Any] = self.kind._field_defaults  # type: ignore[attr-defined]  # a named tuple, as its form was chosen by that
         if name not in defaults:
             raise self.not_recorded()
         return defaults[name]

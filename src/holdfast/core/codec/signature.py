@@ -69,9 +69,9 @@ class CallSignature:
         for name, parameter in self.signature.parameters.items():
             member = Any if hints[name] is MISSING else hints[name]
             if parameter.kind is parameter.VAR_POSITIONAL:
-                hints[name] = tuple[member, ...]  # type: ignore[valid-type]
+                hints[name] = tuple[member, ...]  # type: ignore[valid-type]  # a type made at run time
             elif parameter.kind is parameter.VAR_KEYWORD:
-                hints[name] = dict[str, member]  # type: ignore[valid-type]
+                hints[name] = dict[str, member]  # type: ignore[valid-type]  # a type made at run time
         return hints
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

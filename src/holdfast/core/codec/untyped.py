@@ -112,7 +112,7 @@ class Untyped:
 
     def _write_by_function(self, entry: Entry, value: Any, depth: int) -> Json:
         name = qualified_name(type(value))
-        encode: Callable[[Any], Any] = entry.encode  # type: ignore[assignment]
+        encode: Callable[[Any], Any] = entry.encode  # type: ignore[assignment]  # only entries with functions come here
         try:
             tree = self.write(encode(value), deeper(depth))
         except Refusal:
@@ -170,7 +170,7 @@ class Untyped:
             if type(tree) is not entry.form.shape:
                 raise Refusal(f"the stored {entry.name!r} is malformed", entry.name)
             return entry.form.read_own(tree)
-        decode: Callable[[Any], Any] = entry.decode  # type: ignore[assignment]
+        decode: Callable[[Any], Any] = entry.decode  # type: ignore[assignment]  # only entries with functions come here
         try:
             return decode(self.read(tree))
         except Refusal:
@@ -231,7 +231,7 @@ def read_set(kind: type, members: list[Any]) -> Any:
 
 def read_pairs(tree: Json, read_key: Callable[[Json], Any], read_value: Callable[[Json], Any]) -> dict[Any, Any]:
     """Return the dict of an array of [key, value] pairs."""
-    if type(tree) is not list or any(type(pair) is not list or len(pair) != 2 for pair in tree):  # noqa: PLR2004
+    if type(tree) is not list or any(type(pair) is not list or len(pair) != 2 for pair in tree):  # noqa: PLR2004 - a pair
         raise Refusal("the stored dict is malformed: an array of [key, value] pairs is expected")
     found: dict[Any, Any] = {}
     for key_tree, value_tree in tree:

@@ -107,7 +107,7 @@ def _blamed(running: list[str], suspect_id: str | None) -> frozenset[str]:
     return frozenset({suspect_id} if suspect_id in running else running)
 
 
-def _fate(workflow_id: str, crashes: int, is_blamed: bool, limit: int | None) -> tuple[Any, ...]:  # noqa: FBT001
+def _fate(workflow_id: str, crashes: int, is_blamed: bool, limit: int | None) -> tuple[Any, ...]:  # noqa: FBT001 - private
     now_crashed = crashes + is_blamed
     if is_blamed and limit is not None and now_crashed >= limit:
         return workflow_id, Status.DEAD.value, None, now_crashed
