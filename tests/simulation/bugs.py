@@ -374,7 +374,7 @@ BUGS = (
     _bug(
         "outcome-wakes-nobody",
         "a parent that waits out of memory is not woken by its child's end",
-        (_LEDGER, "            self.wake(waiter for (waiter,) in waiters)\n", "            list(waiters)\n"),
+        (_LEDGER, "        self.wake(waiter for (waiter,) in self.run(", "        list(waiter for (waiter,) in self.run("),
     ),
     _bug(
         "claim-ignores-limits",
