@@ -83,14 +83,23 @@ def test_only_known_names_are_taken_and_the_others_are_counted(bench: Bench) -> 
 
 
 def test_next_due_is_the_time_of_the_next_that_waits(bench: Bench) -> None:
-    assert bench.store.next_due(["refund"]) is None
+    assert bench.store.next_due(["refund"], after=START) is None
     bench.start("delayed", owner=None, wake_at=START + 50)
     bench.sleep(bench.start("asleep"), wake_at=START + 40)
     bench.sleep(bench.start("other", name="other"), wake_at=START + 30)
     bench.sleep(bench.start("forever"), for_message("forever"))
-    assert bench.store.next_due(["refund"]) == START + 40
-    assert bench.store.next_due(["refund", "other"]) == START + 30
-    assert bench.store.next_due(["none"]) is None
+    assert bench.store.next_due(["refund"], after=START) == START + 40
+    assert bench.store.next_due(["refund", "other"], after=START) == START + 30
+    assert bench.store.next_due(["none"], after=START) is None
+
+
+def test_what_becomes_due_between_a_claim_and_the_look_ahead_is_not_passed_over(bench: Bench) -> None:
+    bench.start("delayed", owner=None, wake_at=START + 10)
+    before_the_claim = bench.clock.now
+    assert bench.claim() == []
+    bench.clock.advance(20)
+    assert bench.store.next_due(["refund"], after=before_the_claim) == START + 10
+    assert bench.store.next_due(["refund"], after=bench.clock.now) is None
 
 
 def test_a_claim_that_comes_again_returns_what_its_first_try_took(bench: Bench) -> None:

@@ -279,7 +279,7 @@ def test_a_delayed_one_lines_up_when_its_time_has_come(bench: Bench) -> None:
     assert let_in(bench) == ["now"]
     assert bench.store.next_due_in_queues(["refund"], None, after=START) == START + 10
     assert bench.store.next_due_in_queues(["refund"], ["other"], after=START) is None
-    assert bench.store.next_due(["refund"]) is None
+    assert bench.store.next_due(["refund"], after=START) is None
     bench.clock.advance(10)
     enqueue(bench, "later")
     assert let_in(bench) == ["delayed", "later"]

@@ -23,7 +23,7 @@ def test_what_is_due_is_found_soon_although_the_worker_could_not_ask_when(
     with Holdfast(url, config=Config(poll=3600)) as app, Client(url) as client:
         ask = app.store.next_due
 
-        def away(*_arguments: Any) -> float | None:
+        def away(*_arguments: Any, **_named: Any) -> float | None:
             monkeypatch.setattr(app.store, "next_due", ask)
             raise StoreUnavailable("away for a moment")
 

@@ -285,7 +285,7 @@ BUGS = (
         "timer-forgotten",
         "a workflow that is suspended with a time is not looked for at that time",
         ("runtime/run.py", "        execution.engine.on_timer(suspended.wake_at)\n", "        pass\n"),
-        ("runtime/worker.py", "        times = [store.next_due(names, pinned)]\n", "        times: list[float | None] = []\n"),
+        ("runtime/worker.py", "        times = [store.next_due(names, pinned, after=since)]\n", "        times: list[float | None] = []\n"),
     ),
     # Workers
     _bug(

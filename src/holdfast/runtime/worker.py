@@ -92,7 +92,7 @@ class Worker:
         pinned = self._engine.pinned_claims()
         names, serves = self._engine.definitions.workflow_names(), self._engine.config.serves
         store = self._engine.store
-        times = [store.next_due(names, pinned)]
+        times = [store.next_due(names, pinned, after=since)]
         if serves != ():
             times.append(store.next_due_in_queues(names, serves, after=since, pinned=pinned))
         self._next_due = min((due for due in times if due is not None), default=None)

@@ -179,10 +179,10 @@ class Store(Protocol):
     def stream(self, workflow_id: str, stream: str, offset: int, limit: int) -> list[StreamItem]:
         """Read a stream's items from an offset on."""
 
-    def next_due(self, names: Sequence[str], pinned: Sequence[tuple[str, str]] = ()) -> float | None:
+    def next_due(self, names: Sequence[str], pinned: Sequence[tuple[str, str]] = (), *, after: float) -> float | None:
         """Tell when the next suspended or delayed workflow that a `Claim` of these would take is due; None: never.
 
-        Without those in queues.
+        Without those in queues, and delayed ones that were due by `after`: whoever asks has claimed since.
         """
 
     def accused_wait(self, names: Sequence[str], accused_from: int) -> bool:

@@ -79,10 +79,10 @@ class ReadingStore(ABC):
         found = self._read("stream", workflow_id=workflow_id, stream=stream, offset=offset, limit=limit)
         return [rows.stream_item(row) for row in found]
 
-    def next_due(self, names: Sequence[str], pinned: Sequence[tuple[str, str]] = ()) -> float | None:
+    def next_due(self, names: Sequence[str], pinned: Sequence[tuple[str, str]] = (), *, after: float) -> float | None:
         """Tell when the next suspended or delayed workflow is due."""
         pins = rows.pinned_values(pinned, self._texts)
-        [(due,)] = self._read("next_due", names=self._texts(names), now=self._bound_now(), **pins)
+        [(due,)] = self._read("next_due", names=self._texts(names), after=after, **pins)
         return None if due is None else float(due)
 
     def accused_wait(self, names: Sequence[str], accused_from: int) -> bool:

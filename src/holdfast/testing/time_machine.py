@@ -64,7 +64,7 @@ class TimeMachine:
         """
         engine, store = self._app.engine, self._app.store
         names, now = engine.definitions.workflow_names(), self._read()
-        times = [store.next_due(names), store.next_due_in_queues(names, None, after=now)]
+        times = [store.next_due(names, after=now), store.next_due_in_queues(names, None, after=now)]
         times += [now + min(pauses) - engine.clock.monotonic() for pauses in self._pauses() if pauses]
         times += [schedule.next_at for schedule in store.upcoming_schedules(names, 1)]
         due = min((when for when in times if when is not None), default=None)

@@ -373,8 +373,8 @@ LEFT JOIN {schema}.reports AS r ON r.id = w.id
 WHERE w.id = ANY(%(workflow_ids)s::text[]) AND w.status IN ('succeeded', 'failed', 'cancelled', 'blocked', 'dead');
 
 -- name: next_due
--- Without queues. Suspended ones with a time, and delayed ones that have not begun; what is enqueued and due is not
--- waited for.
+-- Without queues. Suspended ones with a time, and delayed ones that have not begun; what is enqueued and was due when it
+-- was last claimed is not waited for.
 SELECT min(wake_at) FROM (
     SELECT min(wake_at) AS wake_at FROM {schema}.workflows
     WHERE status = 'suspended' AND wake_at IS NOT NULL AND queue IS NULL AND name = ANY(%(names)s::text[])
@@ -387,7 +387,7 @@ SELECT min(wake_at) FROM (
         AND (name <> ALL(%(pinned_names)s::text[]) OR name || chr(10) || (
             SELECT i.version FROM {schema}.workflow_info AS i WHERE i.id = workflows.id
         ) = ANY(%(pinned)s::text[]))
-        AND wake_at > coalesce(%(now)s::float8, extract(epoch FROM clock_timestamp())::float8)
+        AND wake_at > %(after)s::float8
 ) AS due;
 
 -- name: cancelled_by_others

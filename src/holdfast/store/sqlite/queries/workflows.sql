@@ -169,8 +169,8 @@ LEFT JOIN holdfast_reports AS r ON r.id = w.id
 WHERE w.status IN ('succeeded', 'failed', 'cancelled', 'blocked', 'dead');
 
 -- name: next_due
--- Without queues. Suspended ones with a time, and delayed ones that have not begun; what is enqueued and due is not
--- waited for.
+-- Without queues. Suspended ones with a time, and delayed ones that have not begun; what is enqueued and was due when it
+-- was last claimed is not waited for.
 SELECT min(wake_at) FROM (
     SELECT wake_at FROM (
         SELECT wake_at FROM holdfast_workflows
@@ -184,7 +184,7 @@ SELECT min(wake_at) FROM (
     UNION ALL
     SELECT wake_at FROM (
         SELECT wake_at FROM holdfast_workflows
-        WHERE status = 'enqueued' AND queue IS NULL AND wake_at > :now AND name IN (SELECT value FROM json_each(:names))
+        WHERE status = 'enqueued' AND queue IS NULL AND wake_at > :after AND name IN (SELECT value FROM json_each(:names))
           AND (name NOT IN (SELECT value FROM json_each(:pinned_names)) OR name || char(10) || (
             SELECT i.version FROM holdfast_workflow_info AS i WHERE i.id = holdfast_workflows.id
           ) IN (SELECT value FROM json_each(:pinned)))
