@@ -30,6 +30,7 @@ from holdfast.store.writes import (
     Create,
     Decide,
     Finish,
+    Heartbeat,
     Receipt,
     Record,
     Register,
@@ -216,6 +217,11 @@ class Bench:
         """Try to suspend a workflow; return whether it was."""
         suspended: bool = self.ask(Suspend(wake_at=wake_at, waits=waits, cancel_heard=cancel_heard), fence)
         return suspended
+
+    def suspect_of(self, worker_id: str) -> str | None:
+        """Return what a worker runs that is under suspicion."""
+        living: list[WorkerRecord] = self.ask(Heartbeat(worker_id=worker_id, lease_seconds=30))
+        return {each.worker_id: each.suspect_id for each in living}[worker_id]
 
     def tell(self, workflow_id: str, body: str = '"hello"', **fields: Any) -> Status | None:
         """Send a message."""

@@ -34,6 +34,7 @@ def _bug(name: str, breaks: str, *patches: tuple[str, str, str]) -> Bug:
 
 _SQL = "store/sqlite/queries/"
 _BATCH, _LEDGER, _RECOVERY = "store/sqlite/batch.py", "store/sqlite/ledger.py", "store/sqlite/recovery.py"
+_BLAME = "store/blame.py"
 _LIFE, _TALK = "store/sqlite/lifecycle.py", "store/sqlite/exchanges.py"
 _FENCE = (
     _BATCH,
@@ -306,18 +307,12 @@ BUGS = (
     _bug(
         "take-over-leaves-some",
         "of what a dead worker ran, one workflow is forgotten",
-        (_RECOVERY, "    for workflow_id, crashes in running:\n", "    for workflow_id, crashes in running[1:]:\n"),
-    ),
-    _bug(
-        "blame-for-all",
-        "all that ran when a worker died are blamed, although one was under suspicion",
-        (_RECOVERY, "    return frozenset({suspect_id} if suspect_id in running else running)", "    return frozenset(running)"),
-        _COMPANY,
+        (_RECOVERY, "in fates(write, running):\n", "in fates(write, running)[1:]:\n"),
     ),
     _bug(
         "dead-in-company",
         "a suspect is set aside for a death that another workflow beside it may have caused",
-        (_RECOVERY, "        is_dead = was_alone and workflow_id in blamed", "        is_dead = workflow_id in blamed"),
+        (_BLAME, "len(running) == 1 and ", ""),
         _COMPANY,
     ),
     _bug(
@@ -333,7 +328,7 @@ BUGS = (
     _bug(
         "crashes-never-counted",
         "a workflow that kills its workers is tried for ever",
-        (_RECOVERY, "        now_crashed = crashes + (workflow_id in blamed)\n", "        now_crashed = crashes\n"),
+        (_BLAME, "        crashes += write.blame\n", ""),
     ),
     _bug(
         "zombie-claims",

@@ -113,7 +113,6 @@ class Model:
         self._decisions: Counter[str] = Counter()
         self.starts: defaultdict[str, list[float]] = defaultdict(list)
         self.alive: dict[str, bool] = {}
-        self.suspects: dict[str, str | None] = {}
         self.exposure: Counter[str] = Counter()
         """How often a workflow was running in a process that crashed, was taken for dead, or let go."""
         self._handlers: dict[str, Callable[[Commit, Sequence[Any]], None]] = {
@@ -344,11 +343,10 @@ class Model:
         self.alive[row[0]] = bool(row[1])
 
     def _worker_changed(self, commit: Commit, row: Sequence[Any]) -> None:
-        worker_id, was_alive, alive, _, suspect = row
+        worker_id, was_alive, alive, *_ = row
         if alive and not was_alive:
             self._violate(f"I2 worker {worker_id} was declared dead and lives again")
         self.alive[worker_id] = bool(alive)
-        self.suspects[worker_id] = suspect
 
     # After the commit
 

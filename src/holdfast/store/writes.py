@@ -224,9 +224,9 @@ class Heartbeat:
 class TakeOver:
     """Declare a worker dead and enqueue what it was running. Result: list of ids enqueued (not those now dead).
 
-    Raises each workflow's epoch, sets `wake_at` to 0. Blame: if the worker had a suspect and still ran it, only that
-    one gets crashes + 1, else every one it ran. One whose crashes reach `crash_limit` becomes dead, with a report, if
-    it was all that the worker ran: else another may have done it, and it stays enqueued.
+    Raises each workflow's epoch, sets `wake_at` to 0. Blame: every one it ran gets crashes + 1. One whose crashes reach
+    `crash_limit` becomes dead, with a report, if it was all that the worker ran: else another may have done it, and it
+    stays enqueued.
     With `blame` false (a clean shutdown that left work) nobody's crashes change. A worker not alive: nothing happens.
     """
 

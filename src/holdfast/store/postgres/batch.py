@@ -50,8 +50,8 @@ class Batch:
     existing: dict[str, WorkflowRecord] = field(default_factory=dict)
     workers: dict[str, bool] = field(default_factory=dict)
     """Whether the workers that this transaction locked are alive."""
-    suspects: dict[str, str | None] = field(default_factory=dict)
-    """Of the workers to be taken over that are alive: what they run that is suspected."""
+    doomed: set[str] = field(default_factory=set)
+    """The workers to be taken over that are alive."""
     news: set[str] = field(default_factory=set)
     ready: bool = False
     woken: set[str] = field(default_factory=set)

@@ -109,10 +109,9 @@ class Commit:
         for write in self._other_writes():
             if isinstance(write, Claim):
                 takers.add(write.worker_id)
-            elif isinstance(write, TakeOver) and write.worker_id not in batch.suspects:
-                batch.suspects.update(
-                    (write.worker_id, suspect_id)
-                    for (suspect_id,) in batch.run("suspect_of_worker", worker_id=write.worker_id)
+            elif isinstance(write, TakeOver) and write.worker_id not in batch.doomed:
+                batch.doomed.update(
+                    worker_id for (worker_id,) in batch.run("lock_doomed_worker", worker_id=write.worker_id)
                 )
         self._takers = sorted(takers)
         if takers:

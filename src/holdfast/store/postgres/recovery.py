@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from holdfast.core.model import Fence, Status, WorkerRecord
 from holdfast.store import rows
+from holdfast.store.blame import crash_report, fates
 from holdfast.store.postgres import queues
 from holdfast.store.postgres.batch import Batch, Read, nothing
 from holdfast.store.postgres.sql import Columns, columns, number_array, text_array
-from holdfast.store.reports import crash_report
 from holdfast.store.writes import Claim, Heartbeat, Register, TakeOver
 
 _TAKEN_OVER: Columns = {
@@ -81,34 +79,21 @@ def heartbeat(batch: Batch, _fence: Fence | None, write: Heartbeat) -> Read:
 
 def take_over(batch: Batch, _fence: Fence | None, write: TakeOver) -> Read:
     """Declare a worker dead and enqueue what it was running."""
-    if write.worker_id not in batch.suspects:
+    if write.worker_id not in batch.doomed:
         return list
     # Its row is locked, so nothing more becomes its own.
     running = batch.run("lock_running_of_worker", worker_id=write.worker_id).fetchall()
-    suspect_id = batch.suspects.pop(write.worker_id)
-    blamed = _blamed([workflow_id for workflow_id, _ in running], suspect_id) if write.blame else frozenset()
+    batch.doomed.remove(write.worker_id)
     batch.run("bury_worker", worker_id=write.worker_id)
-    limit = write.crash_limit if len(running) == 1 else None
-    fates = [_fate(workflow_id, crashes, workflow_id in blamed, limit) for workflow_id, crashes in running]
-    if fates:
-        batch.run("take_over_workflow", worker_id=write.worker_id, **columns(_TAKEN_OVER, fates))
-    enqueued = [workflow_id for workflow_id, status, _, _ in fates if status == Status.ENQUEUED]
-    for workflow_id, status, _, crashes in fates:
-        if status == Status.DEAD:
-            report = crash_report(crashes, write.worker_id)
-            batch.run("put_report", workflow_id=workflow_id, report=report, now=batch.now)
-            batch.news.add(workflow_id)
+    decided = fates(write, running)
+    if decided:
+        values = [(fate.workflow_id, fate.status.value, fate.wake_at, fate.crashes) for fate in decided]
+        batch.run("take_over_workflow", worker_id=write.worker_id, **columns(_TAKEN_OVER, values))
+    for fate in decided:
+        if fate.status is Status.DEAD:
+            report = crash_report(fate.crashes, write.worker_id)
+            batch.run("put_report", workflow_id=fate.workflow_id, report=report, now=batch.now)
+            batch.news.add(fate.workflow_id)
     # Also what became dead leaves a place in its queue.
     batch.ready = batch.ready or bool(running)
-    return lambda: enqueued
-
-
-def _blamed(running: list[str], suspect_id: str | None) -> frozenset[str]:
-    return frozenset({suspect_id} if suspect_id in running else running)
-
-
-def _fate(workflow_id: str, crashes: int, is_blamed: bool, limit: int | None) -> tuple[Any, ...]:  # noqa: FBT001 - private
-    now_crashed = crashes + is_blamed
-    if is_blamed and limit is not None and now_crashed >= limit:
-        return workflow_id, Status.DEAD.value, None, now_crashed
-    return workflow_id, Status.ENQUEUED.value, 0.0, now_crashed
+    return lambda: [fate.workflow_id for fate in decided if fate.status is Status.ENQUEUED]

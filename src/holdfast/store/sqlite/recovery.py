@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from holdfast.core.model import Status, WorkerRecord
 from holdfast.store import rows
-from holdfast.store.reports import crash_report
+from holdfast.store.blame import crash_report, fates
 from holdfast.store.sqlite import queues
 from holdfast.store.sqlite.ledger import Ledger, as_json
 from holdfast.store.writes import Claim, Heartbeat, Register, TakeOver
@@ -70,38 +70,27 @@ def heartbeat(ledger: Ledger, write: Heartbeat) -> list[WorkerRecord] | None:
 
 def take_over(ledger: Ledger, write: TakeOver) -> list[str]:
     """Declare a worker dead and enqueue what it was running."""
-    found = ledger.run("suspect_of_worker", worker_id=write.worker_id)
-    if not found:
+    if not ledger.change("bury_worker", worker_id=write.worker_id):
         return []
     running = ledger.run("running_of_worker", worker_id=write.worker_id)
-    [(suspect_id,)] = found
-    was_alone = len(running) == 1
-    blamed = _blamed([workflow_id for workflow_id, _ in running], suspect_id) if write.blame else frozenset()
-    ledger.change("bury_worker", worker_id=write.worker_id)
     enqueued = []
-    for workflow_id, crashes in running:
-        now_crashed = crashes + (workflow_id in blamed)
-        is_dead = was_alone and workflow_id in blamed and now_crashed >= write.crash_limit
+    for fate in fates(write, running):
         ledger.change(
             "take_over_workflow",
-            workflow_id=workflow_id,
+            workflow_id=fate.workflow_id,
             worker_id=write.worker_id,
-            status=(Status.DEAD if is_dead else Status.ENQUEUED).value,
-            wake_at=None if is_dead else 0.0,
-            crashes=now_crashed,
+            status=fate.status.value,
+            wake_at=fate.wake_at,
+            crashes=fate.crashes,
         )
-        if is_dead:
-            report = crash_report(now_crashed, write.worker_id)
-            ledger.change("put_report", workflow_id=workflow_id, report=report, now=ledger.now)
-            ledger.news.add(workflow_id)
+        if fate.status is Status.DEAD:
+            report = crash_report(fate.crashes, write.worker_id)
+            ledger.change("put_report", workflow_id=fate.workflow_id, report=report, now=ledger.now)
+            ledger.news.add(fate.workflow_id)
         else:
-            enqueued.append(workflow_id)
+            enqueued.append(fate.workflow_id)
     # Also what became dead leaves a place in its queue.
     ledger.ready = ledger.ready or bool(running)
     ledger.dead_workers |= {write.worker_id}
     ledger.forget()
     return enqueued
-
-
-def _blamed(running: list[str], suspect_id: str | None) -> frozenset[str]:
-    return frozenset({suspect_id} if suspect_id in running else running)

@@ -15,9 +15,9 @@ RETURNING worker_id;
 SELECT worker_id, host, pid, process_started, started_at, heartbeat_at, lease_until, suspect_id, alive
 FROM {schema}.workers WHERE alive ORDER BY worker_id;
 
--- name: suspect_of_worker
+-- name: lock_doomed_worker
 -- The strongest lock: it waits for whoever takes work for this worker at the moment, and makes others wait.
-SELECT suspect_id FROM {schema}.workers WHERE worker_id = %(worker_id)s AND alive
+SELECT worker_id FROM {schema}.workers WHERE worker_id = %(worker_id)s AND alive
 FOR UPDATE;
 
 -- name: bury_worker
