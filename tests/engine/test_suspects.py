@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import threading
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 from holdfast import Client, Config, Holdfast, Status, step, workflow
 from holdfast.store.writes import Claim, Register, TakeOver, Unit
 from tests.conformance.kit import worker
-from tests.helpers import eventually
+from tests.helpers import aeventually, eventually
 
 _order: list[str] = []
 _begun = threading.Event()
@@ -36,6 +37,11 @@ def was_there_each_time() -> str:
 @workflow
 def something_else() -> str:
     _order.append("other")
+    return "done"
+
+
+@workflow
+async def on_the_loop() -> str:
     return "done"
 
 
@@ -75,6 +81,19 @@ def test_nothing_else_begins_until_it_has_got_further(store_url: str, monkeypatc
         assert app.retrieve("accused").result(20) == "innocent"
         assert other.result(20) == "done"
     assert _order == ["accused", "other"]
+
+
+def test_what_is_on_its_way_to_the_event_loop_counts_as_running(store_url: str) -> None:
+    async def main() -> None:
+        async with Holdfast(store_url) as app:
+            # Started in another thread while this one holds the loop, where it will run.
+            starting = threading.Thread(target=lambda: app.start(on_the_loop))
+            starting.start()
+            starting.join()
+            assert (len(app.engine.running), app.engine.in_memory) == (0, 1)
+            await aeventually(lambda: not app.engine.in_memory)
+
+    asyncio.run(main())
 
 
 def test_others_go_on_when_it_is_only_slow(store_url: str) -> None:

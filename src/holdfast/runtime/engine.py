@@ -109,8 +109,8 @@ class Engine:
         self.solitude = Solitude(self.clock.monotonic, seconds=config.lease, accused_from=config.crash_limit)
         self._lock = threading.Lock()
         self._running: dict[str, Execution] = {}
-        self._waiting: dict[str, Execution] = {}
-        """Those that are to run in a thread of the pool, and have none yet."""
+        self._coming: dict[str, Execution] = {}
+        """Those that are to run here in the background, and have no thread yet, or no turn on the event loop."""
         self._emptied = Signal()
 
     def database(self, name: str | None) -> Database:
@@ -147,7 +147,7 @@ class Engine:
 
     def takes_more(self) -> bool:
         """Tell whether one more workflow may run in this process now."""
-        return not self.closing and not self.solitude.is_on and len(self._running) < self.config.max_running
+        return not self.closing and not self.solitude.is_on and self.in_memory < self.config.max_running
 
     @property
     def running(self) -> list[Execution]:
@@ -155,17 +155,22 @@ class Engine:
         with self._lock:
             return list(self._running.values())
 
+    @property
+    def in_memory(self) -> int:
+        """How many workflows are in memory, also those that are about to begin."""
+        return len(self._running) + len(self._coming)
+
     def patience(self, *, holds_thread: bool) -> float:
         """Seconds that a workflow waits in memory; none while others wait for the pool's thread that it holds."""
         return 0.0 if holds_thread and self.pool.backlog else self.config.suspend_after
 
     def run_in_background(self, execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Run a workflow that nobody waits for in this call: in a thread, or as a task."""
+        self._coming[execution.workflow_id] = execution
         if execution.definition.is_async:
             self.loops.spawn(run(execution, args, kwargs))
         else:
             execution.frees_thread = True
-            self._waiting[execution.workflow_id] = execution
             self.pool.submit(PooledFlow(run(execution, args, kwargs), self.pool.submit).begin)
 
     def inline(self, execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Spawn:
@@ -176,7 +181,7 @@ class Engine:
         """Note that a workflow is in memory."""
         with self._lock:
             self._running[execution.workflow_id] = execution
-            self._waiting.pop(execution.workflow_id, None)
+            self._coming.pop(execution.workflow_id, None)
         self.hub.watch(execution.workflow_id, execution.signal)
         if self.closing:
             execution.leave(Released())
@@ -407,7 +412,7 @@ class Engine:
         """Pass cancellations on to those of the workflows that run in this process."""
         for workflow_id in workflow_ids:
             # In this order: it is in the one before it leaves the other.
-            execution = self._waiting.get(workflow_id) or self._running.get(workflow_id)
+            execution = self._coming.get(workflow_id) or self._running.get(workflow_id)
             if execution is not None:
                 execution.request_cancel()
 

@@ -145,7 +145,7 @@ class Worker:
             return False
         # Said before the look, so that nobody who makes room meanwhile keeps it to himself.
         engine.wants_room = True
-        room = engine.config.max_running - len(engine.running) - engine.pool.backlog
+        room = engine.config.max_running - engine.in_memory
         if room <= 0 or not names or engine.closing:
             return False
         engine.wants_room = False
@@ -181,7 +181,7 @@ class Worker:
         engine = self._engine
         engine.solitude.reserve()
         try:
-            is_idle = not engine.running and not engine.pool.backlog
+            is_idle = not engine.in_memory
             if not is_idle and engine.clock.monotonic() - since < engine.config.lease:
                 return
             for limit, queue_limit in ((1, 0),) if engine.config.serves == () else ((1, 0), (0, 1)):
