@@ -181,7 +181,8 @@ class Engine:
         """Note that a workflow is in memory."""
         with self._lock:
             self._running[execution.workflow_id] = execution
-            self._coming.pop(execution.workflow_id, None)
+            if self._coming.get(execution.workflow_id) is execution:
+                del self._coming[execution.workflow_id]
         self.hub.watch(execution.workflow_id, execution.signal)
         if self.closing:
             execution.leave(Released())
@@ -192,7 +193,9 @@ class Engine:
         self.solitude.left(execution)
         with self._lock:
             full = len(self._running) >= self.config.max_running
-            self._running.pop(execution.workflow_id, None)
+            # After a lost lease, the same workflow may be here in a new stay by now.
+            if self._running.get(execution.workflow_id) is execution:
+                del self._running[execution.workflow_id]
             empty = not self._running
         if self.local_outcomes.left(execution.workflow_id):
             self.hub.publish((execution.workflow_id,))

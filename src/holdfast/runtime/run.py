@@ -66,9 +66,9 @@ def run(execution: Execution, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
                 loaded = yield from _reload(execution)
                 if loaded is None:
                     return LEFT
+                engine.enter(loaded[0])  # first: it is in memory all the time
                 engine.exit(execution)
                 execution, args, kwargs = loaded
-                engine.enter(execution)
     finally:
         engine.exit(execution)
 
