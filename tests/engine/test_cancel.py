@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from holdfast import (
     agather,
     aget_event,
     arecv,
+    asend,
     astart,
     branch,
     gather,
@@ -29,7 +31,7 @@ from holdfast import (
 )
 from holdfast.errors import WorkflowNotFound, WorkflowWasCancelled
 from tests.engine.conftest import QUICK
-from tests.helpers import eventually
+from tests.helpers import aeventually, eventually
 
 cleaned: list[str] = []
 
@@ -318,3 +320,104 @@ def test_a_branch_that_fails_does_not_hide_it(app: Holdfast) -> None:
     handle.cancel()
     with pytest.raises(WorkflowWasCancelled):
         handle.result(timeout=10)
+
+
+class Gate:
+    """What workflow code awaits without recording it: open at first, shut in the replay."""
+
+    def __init__(self) -> None:
+        self.passed = 0
+        self.reached = asyncio.Event()
+        self.opened = asyncio.Event()
+
+    async def __call__(self) -> None:
+        self.passed += 1
+        if self.passed > 1:
+            self.reached.set()
+            await self.opened.wait()
+
+
+def hands_back(result: None, name: str) -> None:
+    del result
+    cleaned.append(name)
+
+
+@step(undo=hands_back)
+async def books(name: str) -> None:
+    del name
+
+
+@pytest.mark.parametrize("in_branches", [False, True])
+async def test_one_that_comes_in_a_replay_cuts_nothing_off_that_is_to_be_undone(
+    store_url: str, *, in_branches: bool
+) -> None:
+    gate = Gate()
+
+    async def books_and_waits(name: str) -> None:
+        await books(name)
+        await arecv()
+
+    @workflow
+    async def replayed_slowly() -> None:
+        await gate()
+        if in_branches:
+            await agather(books_and_waits("flight"), books_and_waits("hotel"))
+        else:
+            await books_and_waits("flight")
+
+    async with Holdfast(store_url, config=QUICK):
+        handle = await astart(replayed_slowly)
+
+        async def is_suspended() -> bool:
+            return await handle.astatus() is Status.SUSPENDED
+
+        await aeventually(is_suspended)
+        await asend(handle.id, "come back")
+        await gate.reached.wait()
+        await handle.acancel()
+        gate.opened.set()
+        with pytest.raises(WorkflowWasCancelled):
+            await handle.aresult(timeout=10)
+    assert sorted(cleaned) == (["flight", "hotel"] if in_branches else ["flight"])
+
+
+async def test_after_the_replay_it_interrupts_what_the_code_awaits(store_url: str) -> None:
+    gate, booked = Gate(), asyncio.Event()
+
+    @workflow
+    async def awaits_for_ever() -> None:
+        await gate()
+        await books("flight")
+        booked.set()
+        await asyncio.Event().wait()
+
+    async with Holdfast(store_url, config=replace(QUICK, shutdown_timeout=0.1)):
+        handle = await astart(awaits_for_ever)
+        await booked.wait()
+    async with Holdfast(store_url, config=QUICK) as app:
+        handle = app.retrieve(handle.id)
+        await gate.reached.wait()
+        await handle.acancel()
+        gate.opened.set()
+        with pytest.raises(WorkflowWasCancelled):
+            await handle.aresult(timeout=10)
+    assert cleaned == ["flight"]
+
+
+async def test_branches_that_it_keeps_from_beginning_are_not_waited_for(store_url: str) -> None:
+    busy: list[int] = []
+    async with Holdfast(store_url, config=QUICK) as app:
+
+        @workflow
+        async def is_cancelled_as_it_branches() -> None:
+            [execution] = app.engine.running
+            execution.request_cancel()
+            try:
+                await agather(arecv("one"), arecv("two"))
+            except asyncio.CancelledError:
+                busy.append(execution.busy)
+                raise
+
+        with pytest.raises(WorkflowWasCancelled):
+            await is_cancelled_as_it_branches()
+    assert busy == [1]

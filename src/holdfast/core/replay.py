@@ -60,6 +60,8 @@ class Journal:
         self._due: dict[str, deque[Checkpoint]] = defaultdict(deque)
         self._taken: set[str] = set()
         """What was asked for."""
+        self._has_new = False
+        """Something was asked for that is not recorded."""
         self._reached: defaultdict[str, int] = defaultdict(int)
         """The latest that was asked for in each branch, by its place in the order of recording."""
         for checkpoint in self._recorded.values():
@@ -88,6 +90,7 @@ class Journal:
         if recorded is None:
             self._refuse_replacement(operation)
             self._taken.add(operation.step_id)
+            self._has_new = True
             return None
         if recorded.kind is not operation.kind or (self._strict and _differ(recorded.digest, operation.digest)):
             raise Mismatch(expected=describe(recorded), found=describe(operation), step_id=operation.step_id)
@@ -126,6 +129,11 @@ class Journal:
         recorded = self._recorded.values()
         asked = (each for each in recorded if each.kind not in AUXILIARY and each.branch != UNDO_BRANCH)
         return sorted((each for each in asked if each.step_id not in self._taken), key=lambda each: each.seq)
+
+    @property
+    def is_replayed(self) -> bool:
+        """Whether the code has come past all that is recorded; if it is not held to that, to something new at least."""
+        return not self._recorded or (self._has_new and not self._strict) or not self.unasked()
 
     def _is_owed(self, checkpoint: Checkpoint) -> bool:
         if checkpoint.kind in _MARKS or checkpoint.branch == UNDO_BRANCH:

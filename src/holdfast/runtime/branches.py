@@ -88,6 +88,10 @@ async def agather(makers: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> lis
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for name, make, outcome in zip(names, makers, outcomes, strict=True):
+            if not outcome.has_begun:
+                make().close()
+                execution.close_branch(name)
         for outcome in outcomes:
             if isinstance(outcome.error, WorkflowCancelled):
                 # What the interruption was for: a replay raises nothing else here.
@@ -102,6 +106,7 @@ async def agather(makers: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> lis
 class _Outcome:
     """What came of a branch: its value or its error."""
 
+    has_begun: bool = False
     value: Any = None
     error: BaseException | None = None
 
@@ -120,6 +125,7 @@ def _in_branch(execution: Execution, name: str, thunk: Callable[[], T], outcome:
 
 
 async def _in_branch_async(execution: Execution, name: str, make: Any, outcome: _Outcome) -> None:
+    outcome.has_begun = True
     current.set(Frame(execution=execution, branch=name, runner=runner_here()))
     try:
         outcome.value = await make()

@@ -24,6 +24,7 @@ from holdfast.runtime.context import Frame, current, runner_here
 from holdfast.runtime.control import CodeEnded, Diverged, Lost, Released, Unwind
 from holdfast.runtime.delivery import Delivery
 from holdfast.runtime.effects import Durable, Flow
+from holdfast.runtime.interruption import Interruption
 from holdfast.runtime.mailbox import Mailbox
 from holdfast.runtime.patches import Patches
 from holdfast.runtime.recorded import recorded_value, user_line
@@ -43,8 +44,8 @@ class Execution:
 
     __slots__ = (
         "__weakref__", "_cancel_requested", "_code_ended", "_creation", "_delivery", "_last_ticket", "_lock",
-        "_mailbox", "_occurrences", "_patches", "_pending", "_seq", "_tasks", "busy", "crashes", "deadline_at",
-        "definition", "engine", "fence", "frees_thread", "gone", "input_text", "is_suspected", "journal", "pauses",
+        "_mailbox", "_occurrences", "_patches", "_pending", "_seq", "busy", "crashes", "deadline_at", "definition",
+        "engine", "fence", "frees_thread", "gone", "input_text", "interruption", "is_suspected", "journal", "pauses",
         "resumed", "signal", "steps_running", "traceparent", "undo", "undo_begun", "unwinding", "workflow_id",
     )  # fmt: skip
 
@@ -85,7 +86,7 @@ class Execution:
         self.crashes = crashes
         """How often it took its worker down before this stay, as far as is known."""
         self.is_suspected = crashes > 0  # it may have killed its worker, and has got no outcome since
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self.interruption = Interruption(journal)
         self._cancel_requested = cancel_requested
         self._delivery = Delivery(journal)
         self._patches: Patches | None = None
@@ -165,6 +166,7 @@ class Execution:
         try:
             with self._lock:
                 recorded = self.journal.take(operation)
+                self.interruption.passed()
         except Mismatch as mismatch:
             raise self.leave(Diverged(mismatch, user_line(traceback.extract_stack()))) from None
         if cancelled:  # in a sleep, which is recorded when it begins: nothing else comes in its place
@@ -265,22 +267,8 @@ class Execution:
         already, self._cancel_requested = self._cancel_requested, True
         self.signal.set()
         if not already and self.cancel_due:
-            for task in list(self._tasks):
-                task.get_loop().call_soon_threadsafe(task.cancel)
-
-    def interruptible(self, runner: object) -> bool:
-        """Let a cancellation interrupt the running task from now on; tell whether `uninterruptible` must follow.
-
-        `runner` is the task or the thread that runs: `runner_here()`.
-        """
-        if not isinstance(runner, asyncio.Task) or runner in self._tasks:
-            return False
-        self._tasks.add(runner)
-        return True
-
-    def uninterruptible(self, runner: object) -> None:
-        """Undo `interruptible`."""
-        self._tasks.discard(runner)
+            with self._lock:
+                self.interruption.ask()
 
     def check_cancel(self, operation: Operation) -> None:
         """Raise `WorkflowCancelled` if it is due, and record at which operation, so that a replay does the same."""

@@ -144,7 +144,7 @@ def _call(execution: Execution, frame: Frame, args: tuple[Any, ...], kwargs: dic
     """Call the function and say how it ended. Raises what unwinds the workflow, or ends the task or the process."""
     if not execution.resumed and execution.cancel_due and not len(execution.journal):
         return Ended(Status.CANCELLED, error=WorkflowCancelled(execution.workflow_id))
-    interruptible = execution.interruptible(frame.runner)
+    interruptible = execution.interruption.allow(frame.runner)
     try:
         try:
             failpoints.reached("workflow.before", execution.workflow_id)
@@ -152,7 +152,7 @@ def _call(execution: Execution, frame: Frame, args: tuple[Any, ...], kwargs: dic
             failpoints.reached("workflow.after", execution.workflow_id)
         finally:
             if interruptible:
-                execution.uninterruptible(frame.runner)
+                execution.interruption.forbid(frame.runner)
     except CodeEnded:
         # The outcome is recorded already, and it is known by now what is to be undone.
         return Ended(Status.FAILED)
