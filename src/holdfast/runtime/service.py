@@ -86,6 +86,7 @@ class Service:
                 limit,
                 extra={"action": "shutdown_timeout"},
             )
+            engine.write_what_rides()  # or the next worker would do it again
             engine.loops.cancel_all()
         self._lease.stop()
         self._lease.resign()

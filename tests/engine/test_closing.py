@@ -1,4 +1,4 @@
-"""An application that is closed while its database takes no writes."""
+"""An application that is closed while its workflows go on, or while its database takes no writes."""
 
 from __future__ import annotations
 
@@ -114,3 +114,27 @@ def test_that_the_database_was_away_at_closing_is_nobodys_outcome(
         monkeypatch.setattr(app.engine, "release_all", release_late)
     with Holdfast(f"sqlite:///{path}") as app:
         assert app.retrieve("reader").result(timeout=20) == "here"
+
+
+def test_what_was_done_is_recorded_when_a_workflow_is_left_to_the_next_worker(store_url: str) -> None:
+    did: list[str] = []
+    hangs, goes_on = threading.Event(), threading.Event()
+
+    @step
+    def done_once() -> None:
+        did.append("done")
+
+    @workflow
+    def hangs_outside_of_steps() -> str:
+        done_once()
+        hangs.set()
+        goes_on.wait(30)
+        return "ended"
+
+    with Holdfast(store_url, config=Config(heartbeat=5.0, shutdown_timeout=0.05)) as app:
+        handle = app.start(hangs_outside_of_steps)
+        assert hangs.wait(20)
+    goes_on.set()
+    with Holdfast(store_url) as app:
+        assert app.retrieve(handle.id).result(20) == "ended"
+    assert did == ["done"]
