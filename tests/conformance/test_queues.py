@@ -406,9 +406,11 @@ def test_a_debounced_start_replaces_input_and_time_but_not_beyond_its_end(bench:
     assert again("1", "[1]") == "1"
     bench.clock.advance(4)
     assert again("2", "[2]") == "1"
+    assert not bench.last.ready
     bench.clock.advance(4)
     assert let_in(bench) == []
     assert again("3", "[3]") == "1"
+    assert bench.last.ready  # it is due before those that asked expect it
     assert (bench.get("1").input, bench.get("1").wake_at) == ("[3]", START + 12)
     bench.clock.advance(4)
     assert let_in(bench) == ["1"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.core.model import Status
+from holdfast.core.model import Status, WorkflowRecord
 from holdfast.store.admission import Gate
 from holdfast.store.queue_writes import CreateKeyed
 
@@ -26,6 +26,12 @@ def holder(gate: Gate, write: CreateKeyed) -> str | None:
         # A later one came first: its input is the newer one.
         return str(workflow_id)
     return _debounce(gate, write, str(workflow_id), write.until if until is None else until)
+
+
+def is_sooner(write: CreateKeyed, holder: WorkflowRecord) -> bool:
+    """Tell whether the workflow that took a debounced one's place is due before that one would be: its time is up."""
+    asked = write.workflow.wake_at
+    return write.until is not None and holder.wake_at is not None and (asked is None or holder.wake_at < asked)
 
 
 def give_key(gate: Gate, write: CreateKeyed, workflow_id: str, until: float | None) -> None:

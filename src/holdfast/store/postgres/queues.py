@@ -14,7 +14,7 @@ from holdfast.store.postgres.batch import Batch, Read, nothing
 from holdfast.store.postgres.bulk import Part
 from holdfast.store.postgres.pipeline import Rows
 from holdfast.store.postgres.sql import text_array
-from holdfast.store.queue_keys import give_key, holder
+from holdfast.store.queue_keys import give_key, holder, is_sooner
 from holdfast.store.queue_writes import ChangeQueue, CreateKeyed, DeclareQueue, PauseQueue
 from holdfast.store.writes import Claim, Create, Created, Unit
 
@@ -52,6 +52,7 @@ def create_keyed(batch: Batch, _fence: Fence | None, write: CreateKeyed) -> Read
         if found is not None:
             batch.look_up([found])
             created = Created(existing=batch.existing[found])
+            batch.ready = batch.ready or is_sooner(write, batch.existing[found])
             return lambda: created
         give_key(gate, write, new.workflow_id, write.until)
         part = Part.of(Unit(writes=(Create(workflow=new),)))

@@ -8,7 +8,7 @@ from typing import Any
 
 from holdfast.store import rows
 from holdfast.store.admission import admit
-from holdfast.store.queue_keys import give_key, holder
+from holdfast.store.queue_keys import give_key, holder, is_sooner
 from holdfast.store.queue_writes import ChangeQueue, CreateKeyed, DeclareQueue, PauseQueue
 from holdfast.store.sqlite.ledger import Ledger, as_json
 from holdfast.store.writes import Claim, Created
@@ -41,7 +41,9 @@ def create_keyed(ledger: Ledger, write: CreateKeyed) -> Created:
     if ledger.state(new.workflow_id) is None:
         found = holder(gate, write)
         if found is not None:
-            return Created(existing=ledger.record_of(found))
+            existing = ledger.record_of(found)
+            ledger.ready = ledger.ready or is_sooner(write, existing)
+            return Created(existing=existing)
         give_key(gate, write, new.workflow_id, write.until)
     return ledger.create(new)
 
