@@ -34,11 +34,13 @@ from tests.engine.conftest import QUICK
 from tests.helpers import aeventually, eventually
 
 cleaned: list[str] = []
+branches_begun: list[str] = []
 
 
 @pytest.fixture(autouse=True)
 def _nothing_cleaned() -> None:
     cleaned.clear()
+    branches_begun.clear()
 
 
 @step
@@ -256,6 +258,7 @@ def waits_twice() -> None:
 
 
 def in_a_branch(side: str) -> None:
+    branches_begun.append(side)
     try:
         with branch("inner"):
             recv("never")
@@ -275,6 +278,7 @@ async def awaits_twice() -> None:
 
 
 async def ain_a_branch(side: str) -> None:
+    branches_begun.append(side)
     try:
         with branch("inner"):
             await arecv("never")
@@ -293,6 +297,7 @@ def test_every_parallel_branch_hears_of_it_and_what_cleans_up_does_not(
     app: Holdfast, parallel: Any, *, asleep: bool
 ) -> None:
     handle = app.start(parallel)
+    eventually(lambda: len(branches_begun) == 2)
     if asleep:
         eventually(lambda: handle.status() is Status.SUSPENDED)
     handle.cancel()

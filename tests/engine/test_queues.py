@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from holdfast import (
     workflow,
 )
 from holdfast.errors import BlockingCallOnEventLoop, ConfigurationError, UsageError
+from holdfast.store.writes import Create, Unit
 from tests.engine.conftest import QUICK
 from tests.helpers import eventually
 
@@ -165,11 +166,25 @@ def test_debouncing_ends_after_its_longest_wait(app: Holdfast) -> None:
     assert first.result(timeout=10) == 2
 
 
+class Creations:
+    """Counts what each commit creates."""
+
+    def __init__(self) -> None:
+        self.counts: list[int] = []
+
+    def begins(self) -> None:
+        pass
+
+    def committed(self, units: Sequence[Unit]) -> None:
+        created = sum(type(write) is Create for unit in units for write in unit.writes)
+        self.counts += [created] if created else []
+
+
 def test_many_are_started_in_one_commit_and_run_in_their_order(app: Holdfast) -> None:
-    commits = app.engine.committer.commits
+    creations = app.engine.committer.observer = Creations()
     app.pause_queue("single")
     handles = options(queue="single").start_many(notes_in_line, [(number,) for number in range(5)] + [{"what": 5}])
-    assert app.engine.committer.commits - commits <= 4
+    assert creations.counts == [6]
     app.resume_queue("single")
     assert [handle.result(timeout=10) for handle in handles] == list(range(6))
     assert ran == list(range(6))
