@@ -30,6 +30,8 @@ from holdfast import (
     workflow,
 )
 from holdfast.errors import WorkflowNotFound, WorkflowWasCancelled
+from holdfast.runtime.execution import Execution
+from holdfast.runtime.interruption import Interruption
 from tests.engine.conftest import QUICK
 from tests.helpers import aeventually, eventually
 
@@ -426,3 +428,37 @@ async def test_branches_that_it_keeps_from_beginning_are_not_waited_for(store_ur
         with pytest.raises(WorkflowWasCancelled):
             await is_cancelled_as_it_branches()
     assert busy == [1]
+
+
+async def test_one_that_the_code_has_heard_of_does_not_interrupt_what_cleans_up(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cleaning, go_on = threading.Event(), asyncio.Event()
+    interrupt = Interruption.interrupt
+
+    def interrupts_late(self: Interruption, execution: Execution) -> None:
+        assert cleaning.wait(10)
+        interrupt(self, execution)
+
+    @step
+    async def cleans_up_for_a_while() -> None:
+        cleaning.set()
+        await go_on.wait()
+        cleaned.append("up")
+
+    @workflow
+    async def receives_for_ever() -> None:
+        try:
+            await arecv()
+        finally:
+            await cleans_up_for_a_while()
+
+    async with Holdfast(store_url, config=replace(QUICK, suspend_after=60)) as app:
+        await astart(receives_for_ever)
+        await aeventually(lambda: [each.busy for each in app.engine.running] == [0])
+        monkeypatch.setattr(Interruption, "interrupt", interrupts_late)
+        [execution] = app.engine.running
+        await asyncio.to_thread(execution.request_cancel)
+        go_on.set()
+        await aeventually(lambda: not app.engine.running)
+    assert cleaned == ["up"]

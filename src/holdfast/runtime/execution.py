@@ -166,9 +166,11 @@ class Execution:
         try:
             with self._lock:
                 recorded = self.journal.take(operation)
-                self.interruption.passed()
+                interrupts = self.interruption.passed()
         except Mismatch as mismatch:
             raise self.leave(Diverged(mismatch, user_line(traceback.extract_stack()))) from None
+        if interrupts:
+            self.interruption.interrupt(self)
         if cancelled:  # in a sleep, which is recorded when it begins: nothing else comes in its place
             raise WorkflowCancelled(self.workflow_id)
         if recorded is None and operation.branch != UNDO_BRANCH:
@@ -268,7 +270,9 @@ class Execution:
         self.signal.set()
         if not already and self.cancel_due:
             with self._lock:
-                self.interruption.ask()
+                interrupts = self.interruption.ask()
+            if interrupts:
+                self.interruption.interrupt(self)
 
     def check_cancel(self, operation: Operation) -> None:
         """Raise `WorkflowCancelled` if it is due, and record at which operation, so that a replay does the same."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast.core.replay import Journal
+
+if TYPE_CHECKING:
+    from holdfast.runtime.execution import Execution
 
 
 class Interruption:
     """Cancels tasks, but never in the middle of a replay: recorded steps that are to be undone would not be reached.
 
-    `ask` and `passed` are called under one lock.
+    `ask` and `passed` are called under one lock; where they say so, `interrupt` is to be called after it.
     """
 
     __slots__ = ("_is_put_off", "_journal", "_tasks")
@@ -36,19 +39,25 @@ class Interruption:
         """Undo `allow`."""
         self._tasks.discard(runner)
 
-    def ask(self) -> None:
-        """Interrupt the tasks now, or when the code has come past what is recorded."""
+    def ask(self) -> bool:
+        """Tell whether the tasks are to be interrupted now; else when the code has come past what is recorded."""
         self._is_put_off = not self._journal.is_replayed
-        if not self._is_put_off:
-            self._interrupt()
+        return not self._is_put_off
 
-    def passed(self) -> None:
-        """Take note that the code has asked for something."""
-        if self._is_put_off and self._journal.is_replayed:
-            self._is_put_off = False
-            self._interrupt()
+    def passed(self) -> bool:
+        """Take note that the code has asked for something, and tell whether the tasks are to be interrupted now."""
+        if not self._is_put_off or not self._journal.is_replayed:
+            return False
+        self._is_put_off = False
+        return True
 
-    def _interrupt(self) -> None:
+    def interrupt(self, execution: Execution) -> None:
+        """Interrupt the tasks, if the code has not heard of the cancellation by then: it may clean up already."""
         for task in list(self._tasks):
             with suppress(RuntimeError):  # its loop is closed
-                task.get_loop().call_soon_threadsafe(task.cancel)
+                task.get_loop().call_soon_threadsafe(_cancel_if_due, task, execution)
+
+
+def _cancel_if_due(task: asyncio.Task[Any], execution: Execution) -> None:
+    if execution.cancel_due:
+        task.cancel()
