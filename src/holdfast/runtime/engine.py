@@ -192,7 +192,7 @@ class Engine:
         self.hub.unwatch(execution.workflow_id, execution.signal)
         self.solitude.left(execution)
         with self._lock:
-            full = len(self._running) >= self.config.max_running
+            full = self.in_memory >= self.config.max_running
             # After a lost lease, the same workflow may be here in a new stay by now.
             if self._running.get(execution.workflow_id) is execution:
                 del self._running[execution.workflow_id]

@@ -31,10 +31,7 @@ class Worker:
         self._engine = engine
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="holdfast-worker", daemon=True)
-        self._timers = threading.Lock()
         self._next_due: float | None = None
-        self._set_meanwhile: float | None = None
-        """The earliest timer set since the last look ahead at the database began, which may not have seen it."""
         self._queues_first = False
         self._accused_since: float | None = None
         """Since when (monotonic) this worker knows of accused workflows that nobody runs; None: there are none."""
@@ -52,12 +49,8 @@ class Worker:
         self._thread.join()
 
     def _timer_set(self, due: float) -> None:
-        with self._timers:
-            self._set_meanwhile = _earlier(self._set_meanwhile, due)
-            is_next = self._next_due is None or due < self._next_due
-            if is_next:
-                self._next_due = due
-        if is_next:
+        if self._next_due is None or due < self._next_due:
+            self._next_due = due
             self._engine.hub.work.set()
 
     def _run(self) -> None:
@@ -99,14 +92,12 @@ class Worker:
         pinned = self._engine.pinned_claims()
         names, serves = self._engine.definitions.workflow_names(), self._engine.config.serves
         store = self._engine.store
-        with self._timers:
-            self._set_meanwhile = None
+        # Any timer that is set from here on, which the look may miss, has the worker look once more.
+        self._next_due = None
         times = [store.next_due(names, pinned, after=since)]
         if serves != ():
             times.append(store.next_due_in_queues(names, serves, after=since, pinned=pinned))
-        next_due = min((due for due in times if due is not None), default=None)
-        with self._timers:
-            self._next_due = _earlier(next_due, self._set_meanwhile)
+        self._next_due = min((due for due in times if due is not None), default=None)
         self._look_for_accused()
         for name, count in store.count_unknown(names, serves).items():
             if name not in self._reported:
@@ -237,10 +228,6 @@ class Worker:
             failpoints.reached("claim.loaded", execution.workflow_id)
             log.debug("workflow %s goes on", execution.workflow_id, extra={"action": "workflow_resumed"})
             self._engine.run_in_background(execution, args, kwargs)
-
-
-def _earlier(one: float | None, other: float | None) -> float | None:
-    return other if one is None or (other is not None and other < one) else one
 
 
 def _may_be_overdue(claimed: Claimed, now: float) -> bool:
