@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.core.model import Checkpoint
@@ -14,7 +13,7 @@ from holdfast.runtime.control import Unreadable
 if TYPE_CHECKING:
     from holdfast.runtime.execution import Execution
 
-_PACKAGE = str(Path(__file__).parent.parent)
+_PACKAGE = __file__.rpartition("runtime")[0]
 
 
 def encoded(execution: Execution, operation: Operation, value: object, hint: Any) -> str:

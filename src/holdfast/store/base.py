@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from holdfast.core.archive import Contents
 from holdfast.core.management import Lineage, WorkflowCount
@@ -35,6 +34,9 @@ from holdfast.core.queues import QueueState
 from holdfast.core.schedule import ScheduleRecord
 from holdfast.store.overview import Inspection, Overview
 from holdfast.store.writes import Committed, Unit
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class StoreTransaction(Protocol):

@@ -8,7 +8,10 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import suppress
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _START_TIME = 19
 """Place of the start time in /proc/<pid>/stat, counted from the state that follows the command's name (field 3)."""
@@ -21,10 +24,10 @@ def host_identity() -> str:
     """Name this machine, this boot of it and this pid namespace: where equal, a pid means the same process table."""
     parts = [socket.gethostname()]
     with suppress(OSError):
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
+        parts.append(_path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
     with suppress(OSError):
         # Two containers on one machine may share the name and the boot, not the pids.
-        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+        parts.append(str(_path("/proc/self/ns/pid").readlink()))
     return "/".join(parts)
 
 
@@ -51,9 +54,15 @@ def is_running(pid: int, started: str) -> bool | None:
     return None if _pid_exists(pid) else False
 
 
+def _path(text: str) -> Path:
+    from pathlib import Path  # takes long to import, and is not needed before an application is launched
+
+    return Path(text)
+
+
 def _stat(pid: int) -> list[str] | None:
     try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        text = _path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
     # The command's name stands in parentheses and may contain spaces and parentheses itself.

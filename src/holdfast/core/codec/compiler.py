@@ -27,7 +27,7 @@ from holdfast.core.codec.models import ModelForm, adapted, is_model_class, model
 from holdfast.core.codec.records import DataclassForm, NamedTupleForm, RecordForm, is_namedtuple_class
 from holdfast.core.codec.refusal import qualified_name
 from holdfast.core.codec.registry import Entry, Registry
-from holdfast.core.codec.scalars import SCALARS, ScalarForm
+from holdfast.core.codec.scalars import ScalarForm, scalar_of
 from holdfast.core.codec.typehints import hints_of
 from holdfast.core.codec.unions import UnionForm
 
@@ -41,7 +41,6 @@ _OBJECTS = frozenset({dict, collections.abc.Mapping, collections.abc.MutableMapp
 _SETS: dict[Any, type] = {
     set: set, collections.abc.MutableSet: set, collections.abc.Set: set, frozenset: frozenset,
 }  # fmt: skip
-_SCALARS = {scalar.kind: scalar for scalar in SCALARS}
 _NATIVE = frozenset({str, int, float, bool})
 FormT = TypeVar("FormT", bound=TypedForm)
 _WRAPPERS = frozenset({typing.Required, typing.NotRequired, typing.ClassVar, typing.Final})
@@ -98,8 +97,9 @@ class Compiler:
         return self._of_generic(hint, origin, typing.get_args(hint))
 
     def _of_class(self, kind: type) -> Form:
-        if kind in _SCALARS:
-            return ScalarForm(self._untyped, _SCALARS[kind])
+        scalar = scalar_of(kind)
+        if scalar is not None:
+            return ScalarForm(self._untyped, scalar)
         if kind in (tuple, set, frozenset, collections.abc.Set, collections.abc.MutableSet):
             return self._of_generic(kind, kind, ())
         if typing.is_typeddict(kind):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
 from enum import Enum
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
@@ -18,10 +17,9 @@ from holdfast.core.codec.jsontext import MAX_DEPTH, Json, encoding
 from holdfast.core.codec.mapped import is_mapped_class
 from holdfast.core.codec.models import is_model_class
 from holdfast.core.codec.refusal import qualified_name
-from holdfast.core.codec.scalars import SCALARS
+from holdfast.core.codec.scalars import scalar_of
 
 _SIZE = 8
-_SCALARS: dict[type, Callable[[Any], str]] = {scalar.kind: scalar.to_text for scalar in SCALARS}
 _FUNCTIONS = frozenset({FunctionType, BuiltinFunctionType, MethodType})
 _LARGE = 1024
 """Bits of an integer that goes in as hexadecimal digits: those have no limit."""
@@ -51,8 +49,9 @@ def _described(value: Any) -> Json:
 
 def _content(value: Any) -> Json:  # noqa: PLR0911 - one for each kind of value
     kind = type(value)
-    if kind in _SCALARS:
-        return [kind.__name__, _SCALARS[kind](value)]
+    scalar = scalar_of(kind)
+    if scalar is not None:
+        return [scalar.name, scalar.to_text(value)]
     if kind in (set, frozenset):
         return ["set", sorted(_encode(_Canonical().tree(member)) for member in value)]
     if issubclass(kind, Enum):

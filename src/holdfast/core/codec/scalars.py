@@ -6,9 +6,8 @@ import base64
 import re
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
-from decimal import Decimal
+from importlib import import_module
 from typing import Any
-from uuid import UUID
 
 from holdfast.core.codec.form import Form, TypedForm
 from holdfast.core.codec.jsontext import Json
@@ -129,16 +128,44 @@ def _hex_int(text: str) -> int:
     return int(text, 16)
 
 
-SCALARS = (
+_SCALARS = (
     Scalar(kind=datetime, name="datetime", to_text=_moment_text, from_text=_moment(datetime)),
     Scalar(kind=date, name="date", to_text=date.isoformat, from_text=date.fromisoformat),
     Scalar(kind=time, name="time", to_text=_moment_text, from_text=_moment(time)),
     Scalar(kind=timedelta, name="timedelta", to_text=_duration_text, from_text=_duration),
-    Scalar(kind=Decimal, name="Decimal", to_text=str, from_text=Decimal),
-    Scalar(kind=UUID, name="UUID", to_text=str, from_text=UUID),
     Scalar(kind=bytes, name="bytes", to_text=_base64, from_text=_bytes),
     Scalar(kind=bytearray, name="bytearray", to_text=_base64, from_text=_bytearray),
 )
+
+_LATE = {"decimal": "Decimal", "uuid": "UUID"}
+"""Classes by their modules, which take long to import, and are imported by whoever has such a value."""
+SCALAR_NAMES = frozenset({*(scalar.name for scalar in _SCALARS), *_LATE.values()})
+"""The tags of all of them."""
+_by_kind: dict[type, Scalar] = {scalar.kind: scalar for scalar in _SCALARS}
+
+
+def scalar_of(kind: type) -> Scalar | None:
+    """Return how values of a class are written and read; None if it is another kind of class."""
+    found = _by_kind.get(kind)
+    if found is None and kind.__module__ in _LATE:
+        _learn(kind.__module__)
+        found = _by_kind.get(kind)
+    return found
+
+
+def scalar_named(name: str) -> Scalar | None:
+    """Return what a tag names; None if that is no scalar."""
+    for module, late in _LATE.items():
+        if name == late:
+            return _learn(module)
+    return next((scalar for scalar in _SCALARS if scalar.name == name), None)
+
+
+def _learn(module: str) -> Scalar:
+    name = _LATE[module]
+    kind = getattr(import_module(module), name)
+    return _by_kind.setdefault(kind, Scalar(kind=kind, name=name, to_text=str, from_text=kind))
+
 
 # Numbers that JSON can't hold, or that Python will not read back from decimal digits; always tagged.
 FLOAT = Scalar(kind=float, name="float", to_text=repr, from_text=_float)

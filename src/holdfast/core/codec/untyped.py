@@ -9,13 +9,11 @@ from holdfast.core.codec.form import ESCAPE, deeper, tagged
 from holdfast.core.codec.jsontext import RESERVED, Json, dumps, unjoined
 from holdfast.core.codec.refusal import Refusal, key_segment, qualified_name
 from holdfast.core.codec.registry import Entry, Registry
-from holdfast.core.codec.scalars import FLOAT, INT, SCALARS, Scalar
+from holdfast.core.codec.scalars import FLOAT, INT, SCALAR_NAMES, Scalar, scalar_named, scalar_of
 
 Write = Callable[[Any, int], Json]
 
-STANDARD_TAGS = frozenset(
-    {"any", "str", "dict", "tuple", "set", "frozenset", FLOAT.name, INT.name, *(scalar.name for scalar in SCALARS)}
-)
+STANDARD_TAGS = frozenset({"any", "str", "dict", "tuple", "set", "frozenset", FLOAT.name, INT.name, *SCALAR_NAMES})
 
 # Well below the fewest digits (640) that Python's limit on reading integers can be set to.
 _DIGITS_IN_BITS = 2048
@@ -38,7 +36,6 @@ class Untyped:
             tuple: self._tagged_members("tuple"),
             set: self._tagged_set("set"),
             frozenset: self._tagged_set("frozenset"),
-            **{scalar.kind: _tagged_scalar(scalar) for scalar in SCALARS},
         }
         self._readers: dict[str, Callable[[Json], Any]] = {
             ESCAPE: self._read_bare,
@@ -47,12 +44,13 @@ class Untyped:
             "tuple": lambda tree: tuple(self._read_list(tree)),
             "set": lambda tree: read_set(set, self._read_list(tree)),
             "frozenset": lambda tree: read_set(frozenset, self._read_list(tree)),
-            **{scalar.name: scalar.read for scalar in (*SCALARS, FLOAT, INT)},
+            FLOAT.name: FLOAT.read,
+            INT.name: INT.read,
         }
 
     def is_standard(self, kind: type) -> bool:
         """Tell whether values of this class are written without being registered."""
-        return kind in self._writers
+        return kind in self._writers or scalar_of(kind) is not None
 
     def write(self, value: Any, depth: int) -> Json:
         writer = self._writers.get(type(value))
@@ -100,6 +98,10 @@ class Untyped:
 
     def _write_registered(self, value: Any, depth: int) -> Json:
         kind = type(value)
+        scalar = scalar_of(kind)
+        if scalar is not None:
+            writer = self._writers[kind] = _tagged_scalar(scalar)
+            return writer(value, depth)
         entry = self._registry.of_kind(kind)
         if entry is None:
             raise Refusal(how_to_register(kind), qualified_name(kind))
@@ -159,6 +161,10 @@ class Untyped:
             raise Refusal(f'the stored tag is malformed: {{"{RESERVED}": …, "value": …}} is expected')
         reader = self._readers.get(name)
         if reader is not None:
+            return reader(tree["value"])
+        scalar = scalar_named(name)
+        if scalar is not None:
+            reader = self._readers[name] = scalar.read
             return reader(tree["value"])
         entry = self._registry.of_name(name)
         if entry is None:
