@@ -40,7 +40,7 @@ SCENES = ("crash", "pause", "hang", "cut off", "read-only", "disk full", "clock 
 FAULTS = (*STATEMENT_FAULTS, *SCENES)
 KINDS = (
     "step", "once", "undoable", "transaction", "send", "recv", "event", "get_event", "stream", "sleep", "child", "call",
-    "start", "gather", "approval", "ensured",
+    "start", "gather", "approval", "ensured", "pause",
 )  # fmt: skip
 
 

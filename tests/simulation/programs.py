@@ -205,6 +205,8 @@ def _do(operation: Operation, me: str, before: list[str]) -> Any:  # noqa: C901,
             return holdfast.write_stream("items", f"{me}:{operation['label']}")
         case "sleep":
             return holdfast.sleep(operation["seconds"])
+        case "pause":
+            return simulator().sleep(operation["seconds"])
         case "ensured":
             try:
                 return _carry_out(operation["program"])
@@ -254,6 +256,8 @@ async def _ado(operation: Operation, me: str, before: list[str]) -> Any:  # noqa
             return await holdfast.awrite_stream("items", f"{me}:{operation['label']}")
         case "sleep":
             return await holdfast.asleep(operation["seconds"])
+        case "pause":
+            return await asyncio.sleep(operation["seconds"])
         case "ensured":
             try:
                 return await _acarry_out(operation["program"])
@@ -297,7 +301,12 @@ class Author:
         return program
 
     def _repeated(self, operation: Operation) -> list[Operation]:
-        """Receive again at once, now and then: what was taken first may not be durable yet."""
+        """Receive again at once, now and then: what was taken first may not be durable yet.
+
+        Before what nobody records goes a step: only that way is it known where to interrupt it in a replay.
+        """
+        if operation["kind"] == "pause":
+            return [self._step({"kind": "step", "label": self._label("step")}, "", 2), operation]
         is_received = operation["kind"] == "recv" and operation["timeout"] is not None
         if not is_received or self._chance.random() < 0.5:
             return [operation]
@@ -310,7 +319,7 @@ class Author:
     def _operation(self, me: str, depth: int) -> Operation:
         kinds = [
             "step", "step", "once", "undoable", "transaction", "transaction", "send", "recv", "event", "get_event",
-            "stream", "sleep", "approval",
+            "stream", "sleep", "pause", "approval",
         ]  # fmt: skip
         if depth < 2:
             kinds += ["child", "call", "start", "gather", "ensured"]
@@ -421,6 +430,10 @@ class Author:
 
     def _sleep(self, operation: Operation, me: str, depth: int) -> Operation:
         operation["seconds"] = self._moment([0.0, 0.2, 1.0, 7.0])
+        return operation
+
+    def _pause(self, operation: Operation, me: str, depth: int) -> Operation:
+        operation["seconds"] = self._chance.choice([0.0, 1.0, 20.0])
         return operation
 
     def _moment(self, usual: list[float]) -> float:

@@ -130,10 +130,14 @@ class Journal:
         asked = (each for each in recorded if each.kind not in AUXILIARY and each.branch != UNDO_BRANCH)
         return sorted((each for each in asked if each.step_id not in self._taken), key=lambda each: each.seq)
 
-    @property
-    def is_replayed(self) -> bool:
-        """Whether the code has come past all that is recorded; if it is not held to that, to something new at least."""
-        return not self._recorded or (self._has_new and not self._strict) or not self.unasked()
+    def is_replayed_to(self, seq: int | None) -> bool:
+        """Tell whether the code has come past all that was recorded before `seq`; None: past all that is recorded.
+
+        If it is not held to that, to something new is far enough.
+        """
+        if not self._recorded or (self._has_new and not self._strict):
+            return True
+        return not any(seq is None or checkpoint.seq < seq for checkpoint in self.unasked())
 
     def _is_owed(self, checkpoint: Checkpoint) -> bool:
         if checkpoint.kind in _MARKS or checkpoint.branch == UNDO_BRANCH:

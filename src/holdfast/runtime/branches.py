@@ -78,6 +78,9 @@ async def agather(makers: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> lis
     names = [execution.branch_name("gather") for _ in makers]
     outcomes: list[_Outcome] = [_Outcome() for _ in makers]
     execution.open_branches(names)
+    interruption, runner = execution.interruption, runner_here()
+    # Its branches are interrupted in its place.
+    interruptible = interruption.forbid(runner)
     tasks = [
         asyncio.create_task(_in_branch_async(execution, name, make, outcome))
         for name, make, outcome in zip(names, makers, outcomes, strict=True)
@@ -99,7 +102,13 @@ async def agather(makers: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> lis
         raise
     finally:
         execution.branches_closed()
-    return _together(frame, outcomes)
+        if interruptible:
+            interruption.allow(runner, frame.branch, execution)
+    try:
+        return _together(frame, outcomes)
+    except asyncio.CancelledError:
+        interruption.passes_on(runner)
+        raise
 
 
 @dataclass(slots=True)
@@ -126,15 +135,19 @@ def _in_branch(execution: Execution, name: str, thunk: Callable[[], T], outcome:
 
 async def _in_branch_async(execution: Execution, name: str, make: Any, outcome: _Outcome) -> None:
     outcome.has_begun = True
-    current.set(Frame(execution=execution, branch=name, runner=runner_here()))
+    runner = runner_here()
+    current.set(Frame(execution=execution, branch=name, runner=runner))
+    execution.interruption.allow(runner, name, execution)
     try:
         outcome.value = await make()
     except asyncio.CancelledError as error:
         outcome.error = error
-        raise
+        if not execution.interruption.has_reached(runner):
+            raise
     except BaseException as error:  # noqa: BLE001 - raised again where the branches come together
         outcome.error = error
     finally:
+        execution.interruption.forbid(runner)
         execution.close_branch(name)
 
 

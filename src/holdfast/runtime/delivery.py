@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from holdfast.core.model import Kind
+from holdfast.core.model import Checkpoint, Kind
 from holdfast.core.replay import CANCEL_ID, Journal, Operation, is_within
 
 _NONE: frozenset[str] = frozenset()
+_NO_MARKS: dict[str, Checkpoint] = {}
+AWAITED = '"awaited"'
+"""The output of a mark that says: it was raised in what was awaited, outside of operations, before this one."""
 
 
 class Delivery:
@@ -21,10 +24,10 @@ class Delivery:
     __slots__ = ("_has_begun", "_not_told", "_open", "_recorded", "is_heard")
 
     def __init__(self, journal: Journal) -> None:
-        recorded = journal.of_kind(Kind.CANCEL)
+        recorded = sorted(journal.of_kind(Kind.CANCEL), key=lambda mark: mark.seq)
         # Sets are made where there is something to put in: nearly no workflow is cancelled, or has branches.
-        self._recorded = frozenset(each.digest for each in recorded) if recorded else _NONE
-        """The operations at which it was raised, as far as the replay has not come there."""
+        self._recorded = {each.digest: each for each in recorded} if recorded else _NO_MARKS
+        """By the operations at which it was raised, as far as the replay has not come there."""
         self.is_heard = bool(recorded)
         """Whether the code has heard of it, now or before."""
         self._has_begun = False
@@ -46,28 +49,42 @@ class Delivery:
         self._open -= ended
         self._not_told -= ended
 
-    def was_at(self, operation: Operation) -> bool:
-        """Tell whether it was raised at this operation before, and is to be raised there again now."""
-        if operation.step_id not in self._recorded:
-            return False
-        self._recorded -= {operation.step_id}
-        self._tell(operation.branch)
-        return True
+    def was_at(self, operation: Operation, *, interrupted: bool) -> Checkpoint | None:
+        """Return the mark that says that it was heard at this operation before, and so is now.
+
+        `interrupted`: this time too, it was raised in what the code awaited before.
+        """
+        mark = self._recorded.pop(operation.step_id, None)
+        if mark is not None and mark.output == AWAITED and not interrupted:
+            # What the code awaited came before it could be interrupted: this branch has still to hear.
+            self._not_told |= {operation.branch}
+            return None
+        if mark is not None:
+            self._tell(operation.branch)
+        return mark
 
     def due_in(self, branch: str) -> bool:
-        """Tell whether a cancellation that was asked for is to be raised in this branch."""
+        """Tell whether a cancellation that was asked for is to be raised at an operation in this branch."""
         return not self.is_heard or any(is_within(branch, each) for each in self._not_told)
 
-    def begin_in(self, branch: str) -> str:
-        """Note that it is raised in a branch; return the identity under which that is recorded."""
+    def may_interrupt(self, branch: str) -> bool:
+        """Tell whether this branch has still to hear of it, and not at an operation, as in a former stay."""
+        if any(mark.output != AWAITED and is_within(mark.branch, branch) for mark in self._recorded.values()):
+            return False
+        return not self._has_begun or any(is_within(branch, each) for each in self._not_told)
+
+    def begin_at(self, operation: Operation, *, awaited: bool) -> str:
+        """Note that it is raised at an operation, or was in what was `awaited` before; return the mark's identity."""
         is_first = not self.is_heard
-        self._tell(branch)
-        return CANCEL_ID if is_first else f"{CANCEL_ID}[{branch}]"
+        self._tell(operation.branch)
+        if is_first:
+            return CANCEL_ID
+        return f"{CANCEL_ID}[{'awaited before ' if awaited else ''}{operation.step_id}]"
 
     def _tell(self, branch: str) -> None:
         if not self._has_begun:
             self._has_begun = self.is_heard = True
-            self._not_told = self._open
+            self._not_told |= self._open
         self._not_told = frozenset(
             each for each in self._not_told if not is_within(each, branch) and not is_within(branch, each)
         )

@@ -128,6 +128,7 @@ class DryExecution(Execution):
             epoch=record.epoch or 1,
             input_text=record.input,
             journal=journal,
+            cancel_requested=record.cancel_at is not None or record.status is Status.CANCELLED,
         )
         self.frontiers: dict[str, Frontier] = {}
         """Where each branch came to the end of what is recorded for it."""
@@ -150,7 +151,7 @@ class DryExecution(Execution):
             raise self.stop(operation.branch, f"run {describe(operation)}", step_id=operation.step_id)
         return recorded
 
-    def check_cancel(self, operation: Operation) -> None:
+    def check_cancel(self, operation: Operation, *, begins: bool = False) -> None:
         """Do nothing: a cancellation that is not recorded is no part of the journal."""
 
     def waiting(self) -> NoReturn:
@@ -246,7 +247,10 @@ def _run(execution: DryExecution, args: tuple[Any, ...], kwargs: Mapping[str, An
 async def _call_async(execution: DryExecution, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     # Tasks that nobody awaits any more, because their siblings came to the journal's end, are no news.
     asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
-    current.set(Frame(execution=execution, branch="", runner=runner_here()))
+    runner = runner_here()
+    current.set(Frame(execution=execution, branch="", runner=runner))
+    execution.interruption.allow(runner, "", execution)
+    execution.interrupt()
     return await execution.definition.function(*args, **kwargs)
 
 
@@ -265,7 +269,7 @@ def _judge(finding: Finding, execution: DryExecution, end: _End, record: Workflo
     if execution.frontiers:
         return _judge_frontier(finding, execution)
     try:
-        if not isinstance(end.error, WorkflowCancelled):
+        if not isinstance(end.error, (WorkflowCancelled, asyncio.CancelledError)):
             execution.journal.finish()
     except Mismatch as mismatch:
         return _blocked(finding, mismatch, None)
@@ -328,7 +332,7 @@ def _judge_outcome(finding: Finding, execution: DryExecution, end: _End, record:
 def _status(end: _End) -> Status:
     if end.error is None:
         return Status.SUCCEEDED
-    return Status.CANCELLED if isinstance(end.error, WorkflowCancelled) else Status.FAILED
+    return Status.CANCELLED if isinstance(end.error, (WorkflowCancelled, asyncio.CancelledError)) else Status.FAILED
 
 
 def _is_recorded(execution: DryExecution, value: Any, output: str | None) -> bool:

@@ -94,16 +94,28 @@ class OffloadWhole(Offload):
 
     async def run_async(self) -> Any:
         # As asyncio.to_thread, without a task of its own.
-        thread = asyncio.get_running_loop().run_in_executor(None, copy_context().run, self.function)
-        task = asyncio.current_task()
-        while True:
-            try:
-                return await asyncio.shield(thread)
-            except asyncio.CancelledError:
-                if thread.done() or task is None:
-                    raise
-                await asyncio.wait([thread])
-                asyncio.get_running_loop().call_soon(task.cancel)
+        loop = asyncio.get_running_loop()
+        thread = loop.run_in_executor(None, copy_context().run, self.function)
+        task, frame = asyncio.current_task(), current.get()
+        cancelled = interrupted = False
+        try:
+            while True:
+                try:
+                    return await asyncio.shield(thread)
+                except asyncio.CancelledError:
+                    if thread.cancelled():
+                        raise
+                    if frame is not None and frame.execution.puts_off_interruption():
+                        interrupted = True
+                    elif thread.done() or task is None:
+                        raise
+                    else:
+                        cancelled = True
+        finally:
+            if cancelled and task is not None:
+                loop.call_soon(task.cancel)
+            if interrupted and frame is not None:
+                frame.execution.interruption.interrupt(frame.execution)
 
 
 @dataclass(frozen=True, slots=True)

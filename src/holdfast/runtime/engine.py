@@ -353,14 +353,17 @@ class Engine:
 
     def read(self, function: Callable[[], T]) -> Flow[T]:
         """Read from the store, off the event loop, waiting for it while it is away."""
-        while True:
-            try:
-                return (yield from self._read(function))
-            except asyncio.CancelledError:
-                # A workflow's cancellation is raised by its operations, which record where it was heard.
-                frame = current.get()
-                if frame is None or frame.step is not None or not frame.execution.cancel_due:
-                    raise
+        try:
+            return (yield from self._read(function))
+        except asyncio.CancelledError:
+            # A workflow's cancellation is raised by its operations, which record where it was heard.
+            frame = current.get()
+            if frame is None or frame.step is not None or not frame.execution.puts_off_interruption():
+                raise
+        try:
+            return (yield from self.read(function))
+        finally:
+            frame.execution.interruption.interrupt(frame.execution)
 
     def _read(self, function: Callable[[], T]) -> Flow[T]:
         pause = 0.05

@@ -22,7 +22,7 @@ from holdfast.core.replay import AUXILIARY, CANCEL_ID, UNDO_BRANCH, UNDO_ID, Jou
 from holdfast.errors import StoreUnavailable, WorkflowCancelled
 from holdfast.runtime.context import Frame, current, runner_here
 from holdfast.runtime.control import CodeEnded, Diverged, Lost, Released, Unwind
-from holdfast.runtime.delivery import Delivery
+from holdfast.runtime.delivery import AWAITED, Delivery
 from holdfast.runtime.effects import Durable, Flow
 from holdfast.runtime.interruption import Interruption
 from holdfast.runtime.mailbox import Mailbox
@@ -177,7 +177,7 @@ class Execution:
             if self._code_ended or self.undo_begun is not None:
                 raise CodeEnded
             if self._cancel_requested or self.deadline_at is not None:
-                self.check_cancel(operation)
+                self.check_cancel(operation, begins=True)
         return recorded
 
     def check_still_asked(self, operation: Operation) -> None:
@@ -266,27 +266,53 @@ class Execution:
 
     def request_cancel(self) -> None:
         """Note that the workflow's cancellation was asked for, and wake it: at once where it awaits something."""
-        already, self._cancel_requested = self._cancel_requested, True
+        self._cancel_requested = True
         self.signal.set()
-        if not already and self.cancel_due:
-            with self._lock:
-                interrupts = self.interruption.ask()
-            if interrupts:
-                self.interruption.interrupt(self)
+        self.interrupt()
 
-    def check_cancel(self, operation: Operation) -> None:
-        """Raise `WorkflowCancelled` if it is due, and record at which operation, so that a replay does the same."""
-        if not self.cancel_due:
+    def interrupt(self) -> None:
+        """Interrupt what the code awaits, if it is cancelled: now, or else once it has come past what is recorded."""
+        if not self.cancel_wanted:
             return
         with self._lock:
-            if not self._delivery.due_in(operation.branch):
-                return
-            mark = self._delivery.begin_in(operation.branch)
-        self.record(Operation(step_id=mark, branch="", name=CANCEL_ID, kind=Kind.CANCEL, digest=operation.step_id))
+            interrupts = (self.cancel_due and self.interruption.ask()) or self.interruption.passed()
+        if interrupts:
+            self.interruption.interrupt(self)
+
+    def is_to_interrupt(self, branch: str) -> bool:
+        """Tell whether code of this branch that awaits something is to hear of the workflow's cancellation there."""
+        if self._code_ended or not self.cancel_wanted:
+            return False
+        with self._lock:
+            return self._delivery.may_interrupt(branch)
+
+    def check_cancel(self, operation: Operation, *, begins: bool = False) -> None:
+        """Raise `WorkflowCancelled` if it is due, and record at which operation, so that a replay does the same.
+
+        `begins`: the code asks for the operation. If it was interrupted in what it awaited before, it has heard there.
+        """
+        if self._code_ended or not (self.cancel_due or self.interruption.is_on):
+            return
+        runner = runner_here()
+        is_unheard = self.interruption.is_unheard(runner)
+        awaited = begins and (is_unheard or self.interruption.came_along(runner))
+        with self._lock:
+            is_due = self._delivery.due_in(operation.branch) or (is_unheard and not begins)
+            mark = self._delivery.begin_at(operation, awaited=awaited) if is_due else None
+        if awaited:
+            self.interruption.has_heard(runner)
+        if mark is None:
+            return
+        place = Operation(
+            step_id=mark, branch=operation.branch, name=CANCEL_ID, kind=Kind.CANCEL, digest=operation.step_id
+        )
+        self.record(place, output=AWAITED if awaited else None)
         failpoints.reached("cancel.heard", self.workflow_id)
         # Other branches may be waiting for something that now never comes.
         self.signal.set()
-        raise WorkflowCancelled(self.workflow_id)
+        if not awaited:
+            self.interruption.was_turned(runner)
+            raise WorkflowCancelled(self.workflow_id)
 
     @contextmanager
     def hearing(self, operation: Operation) -> Iterator[None]:
@@ -298,11 +324,15 @@ class Execution:
             raise
 
     def _was_cancelled_at(self, operation: Operation) -> bool:
+        runner = runner_here()
         with self._lock:
-            found = self._delivery.was_at(operation)
-        if found:
-            self.signal.set()
-        return found
+            interrupted = self.interruption.is_unheard(runner) or self.interruption.came_along(runner)
+            mark = self._delivery.was_at(operation, interrupted=interrupted)
+        if mark is None:
+            return False
+        self.interruption.has_heard(runner)
+        self.signal.set()
+        return mark.output != AWAITED
 
     # Writing
 
@@ -408,8 +438,8 @@ class Execution:
             self.gone = Lost(self.workflow_id)
             self.signal.set()
             raise self.gone
-        if receipt.cancel_requested:
-            self._cancel_requested = True
+        if receipt.cancel_requested and not self._cancel_requested:
+            self.request_cancel()
         return receipt
 
     def created(self) -> Flow[None]:
@@ -427,18 +457,29 @@ class Execution:
         return True
 
     def _receipt(self, ticket: Ticket, *, is_last: bool) -> Flow[Receipt]:
-        while True:
-            try:
-                receipt: Receipt = yield Durable(ticket, is_last)
-            except StoreUnavailable:
-                # The application is closed: what was not written will be done again after the restart.
-                raise self.leave(Released()) from None
-            except asyncio.CancelledError:
-                # A cancellation of the workflow is raised at its next operation, not in the middle of a write.
-                if not self.cancel_due:
-                    raise
-            else:
-                return receipt
+        try:
+            receipt: Receipt = yield Durable(ticket, is_last)
+        except StoreUnavailable:
+            # The application is closed: what was not written will be done again after the restart.
+            raise self.leave(Released()) from None
+        except asyncio.CancelledError:
+            # Not in the middle of a write.
+            if not self.puts_off_interruption():
+                raise
+            receipt = yield from self._receipt(ticket, is_last=is_last)
+            self.interruption.interrupt(self)
+        return receipt
+
+    def puts_off_interruption(self) -> bool:
+        """Tell whether a `CancelledError` was the workflow's cancellation, and is to be raised later.
+
+        That is at its next operation, or where its code awaits next: then `interruption.interrupt` has to be called.
+        """
+        frame = current.get()
+        if frame is None or not self.is_to_interrupt(frame.branch):
+            return False
+        self.interruption.put_off(runner_here())
+        return True
 
     @property
     def mailbox(self) -> Mailbox:

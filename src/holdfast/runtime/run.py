@@ -144,7 +144,8 @@ def _call(execution: Execution, frame: Frame, args: tuple[Any, ...], kwargs: dic
     """Call the function and say how it ended. Raises what unwinds the workflow, or ends the task or the process."""
     if not execution.resumed and execution.cancel_due and not len(execution.journal):
         return Ended(Status.CANCELLED, error=WorkflowCancelled(execution.workflow_id))
-    interruptible = execution.interruption.allow(frame.runner)
+    interruptible = execution.interruption.allow(frame.runner, frame.branch, execution)
+    execution.interrupt()
     try:
         try:
             failpoints.reached("workflow.before", execution.workflow_id)
@@ -158,22 +159,38 @@ def _call(execution: Execution, frame: Frame, args: tuple[Any, ...], kwargs: dic
         return Ended(Status.FAILED)
     except (Unwind, KeyboardInterrupt):
         raise
-    except WorkflowCancelled as cancelled:
-        _check_branches(execution)
-        return Ended(Status.CANCELLED, error=cancelled)
-    except asyncio.CancelledError as cancelled:
-        if not execution.cancel_wanted:
-            raise
-        _check_branches(execution)
-        return Ended(Status.CANCELLED, error=cancelled)
-    except BaseException as error:
-        if isinstance(error, SystemExit) and threading.current_thread() is threading.main_thread():
-            raise  # in another thread it ends no process: the workflow would run again, at once and for ever
-        execution.engine.check_process(execution)
-        _check_the_end(execution)
-        return Ended(Status.FAILED, error=error)
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is what became of the function
+        return _raised(execution, error)
     _check_the_end(execution)
     return Ended(Status.SUCCEEDED, value=value)
+
+
+def _is_cancelled(execution: Execution, error: BaseException) -> bool:
+    """Tell whether an error is nothing but the workflow's cancellation; a group of tasks raises it in one."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_cancelled(execution, each) for each in error.exceptions)
+    if isinstance(error, asyncio.CancelledError):
+        return execution.cancel_wanted
+    return isinstance(error, WorkflowCancelled)
+
+
+def _raised(execution: Execution, error: BaseException) -> Ended:
+    """Say what an exception that the function raises makes of the workflow; raise it if it is none of its outcomes."""
+    if isinstance(error, WorkflowCancelled):
+        _check_branches(execution)
+        return Ended(Status.CANCELLED, error=error)
+    if _is_cancelled(execution, error):
+        # In a replay it may have been interrupted elsewhere than before.
+        _check_the_end(execution)
+        cancelled = WorkflowCancelled(execution.workflow_id).with_traceback(error.__traceback__)
+        return Ended(Status.CANCELLED, error=cancelled)
+    if isinstance(error, asyncio.CancelledError):
+        raise error
+    if isinstance(error, SystemExit) and threading.current_thread() is threading.main_thread():
+        raise error  # in another thread it ends no process: the workflow would run again, at once and for ever
+    execution.engine.check_process(execution)
+    _check_the_end(execution)
+    return Ended(Status.FAILED, error=error)
 
 
 def _check_the_end(execution: Execution) -> None:

@@ -160,7 +160,7 @@ class _Call:
         inside = Frame(execution=self.execution, branch=self.frame.branch, runner=runner, step=info)
         token = current.set(inside)
         timeout, step_id = self.definition.options.timeout, self.operation.step_id
-        interruptible = self.execution.interruption.allow(runner)
+        interruptible = self.execution.interruption.allow(runner, inside.branch, self.execution)
         try:
             failpoints.reached("step.before", info)
             value = yield Invoke(function, self.args, self.kwargs, timeout=timeout, what=step_id)

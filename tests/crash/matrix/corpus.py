@@ -294,6 +294,25 @@ def mx_waits_for_ever() -> str:
         raise
 
 
+@workflow
+async def mx_awaits_for_ever() -> str:
+    await aact("before")
+    await aset_event("is awaiting", value=True)
+    try:
+        await agather(_awaits_and_tidies_up(), arecv("never"), asyncio.Event().wait())
+    finally:
+        await abook("the rest")
+    return "never"
+
+
+async def _awaits_and_tidies_up() -> None:
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await aact("after")
+        await abook("tidied up")
+
+
 def give_back(what: str, name: str) -> None:
     """Take back what was done."""
     assert what == f"took {name}"

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast import Client, Handle, Holdfast, Queue, Rate, options, read_stream, send
+from holdfast import Client, Handle, Holdfast, Queue, Rate, get_event, options, read_stream, send
 from holdfast.approvals import Approvals
 from holdfast.errors import HoldfastError
 from tests.crash.matrix import corpus
@@ -97,6 +97,13 @@ def is_cancelled(app: Holdfast) -> object:
 def is_cancelled_asleep(app: Holdfast) -> object:
     handle = options(id="main").start(corpus.mx_waits_for_ever)
     eventually(lambda: app.get_workflow("main").status.value != "running", timeout=30)
+    handle.cancel()
+    return outcome(handle)
+
+
+def is_interrupted(_app: Holdfast) -> object:
+    handle = options(id="main").start(corpus.mx_awaits_for_ever)
+    get_event("main", "is awaiting")
     handle.cancel()
     return outcome(handle)
 
@@ -189,6 +196,7 @@ STORIES = (
     Story(name="a sleep, async", tell=run(corpus.mx_asleeps)),
     Story(name="a cancellation", tell=is_cancelled),
     Story(name="a cancellation of one that sleeps", tell=is_cancelled_asleep),
+    Story(name="a cancellation of one that awaits something else", tell=is_interrupted),
     Story(name="a time limit", tell=runs_out_of_time),
     Story(name="undo", tell=fails(corpus.mx_undoes)),
     Story(name="a queue, one at a time", tell=is_queued),
