@@ -429,6 +429,21 @@ BUGS = (
         "a cancellation that interrupts a wait is not heard as the workflow's own",
         ("runtime/execution.py", "        except asyncio.CancelledError:\n            self.check_cancel(operation)\n            raise\n", "        finally:\n            pass\n"),
     ),
+    _bug(
+        "interrupted-in-mid-replay",
+        "a cancellation interrupts what the code awaits before it has come past what is recorded",
+        ("runtime/interruption.py", " or not self._journal.is_replayed_to(self._until)", ""),
+    ),
+    _bug(
+        "not-interrupted-again",
+        "a replay is not interrupted where the code had heard of its cancellation",
+        ("runtime/interruption.py", "        self._is_asked = bool(marks)\n", "        self._is_asked = False\n"),
+    ),
+    _bug(
+        "heard-twice",
+        "code that was interrupted hears of its cancellation at its next operation once more",
+        ("runtime/execution.py", "        awaited = begins and (is_unheard", "        awaited = False and (is_unheard"),
+    ),
     # Approvals, schedules
     _bug(
         "second-decision-counts",

@@ -80,6 +80,8 @@ class Clients:
         if world.plan.poison and peer == "w0":
             program, is_async, how = [{"kind": "step", "label": "stepPoison", "poison": True}], False, {}
             world.poisoned.add(peer)
+        if is_async and "timeout" in how:
+            world.kept_waiting[peer] = author.wait_for_ever(program)
         world.programs[peer] = program
         return partial(self._begin, peer, program, is_async=is_async, how=how)
 

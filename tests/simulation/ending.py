@@ -43,6 +43,7 @@ class Ending:
             else:
                 self._check_undone(workflow_id)
         self._check_requests()
+        self._check_kept_waiting()
         if not world.fired:
             self._check_exactly_once()
         self._check_attempts()
@@ -56,6 +57,13 @@ class Ending:
         for workflow_id, subject, _ in model.requests.values():
             if (workflow_id, subject) not in model.approvals and model.rows[workflow_id].status in TERMINAL:
                 self._world.violate(f"I11 {workflow_id} has ended, and {subject} is still asked for")
+
+    def _check_kept_waiting(self) -> None:
+        """Who was interrupted in what never comes has done what it was to do after that."""
+        for workflow_id, (first, last) in self._world.kept_waiting.items():
+            named = self._model.named[workflow_id]
+            if first in named and last not in named:
+                self._world.violate(f"I13 {workflow_id} was interrupted after {first}, and did not come to {last}")
 
     def _check_result(self, workflow_id: str) -> None:
         world, model = self._world, self._model

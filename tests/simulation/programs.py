@@ -300,6 +300,23 @@ class Author:
             program.insert(chance.randrange(len(program) + 1), {"kind": "fail", "label": self._label("fail")})
         return program
 
+    def wait_for_ever(self, program: list[Operation]) -> tuple[str, str]:
+        """Let a program end in what never comes; return the label of what it does before, and of what it does after."""
+        first, last = self._swift("step"), {**self._swift("undoable"), "takes": 1.0}
+        waits: Operation = {"kind": "ensured", "label": self._label("ensured"), "last": last}
+        waits["program"] = [first, self._endless()]
+        if self._count % 2:
+            beside = [self._swift("step"), self._endless()]
+            waits = {"kind": "gather", "label": self._label("gather"), "programs": [[waits], beside]}
+        program.append(waits)
+        return first["label"], last["label"]
+
+    def _swift(self, kind: str) -> Operation:
+        return {"kind": kind, "label": self._label(kind), "takes": 0.0, "retries": 0, "fails": 0, "blocking": False}
+
+    def _endless(self) -> Operation:
+        return {"kind": "pause", "label": self._label("pause"), "seconds": 1e9}
+
     def _repeated(self, operation: Operation) -> list[Operation]:
         """Receive again at once, now and then: what was taken first may not be durable yet.
 

@@ -83,6 +83,8 @@ class World(Watcher):
         self._keys: dict[tuple[str, str], str] = {}
         self._all_keys: dict[str, tuple[str, str]] = {}
         self.undone_steps: Counter[tuple[str, str]] = Counter()
+        self.kept_waiting: dict[str, tuple[str, str]] = {}
+        """Workflows that wait for what never comes: the steps before that and after it."""
         self._first_seen: dict[tuple[str, str], float] = {}
         self.operations: dict[tuple[str, str], Operation] = {}
         self._heartbeats: dict[str, float] = {}
