@@ -442,7 +442,7 @@ BUGS = (
     _bug(
         "heard-twice",
         "code that was interrupted hears of its cancellation at its next operation once more",
-        ("runtime/execution.py", "        awaited = begins and (is_unheard", "        awaited = False and (is_unheard"),
+        ("runtime/delivery.py", "        awaited = begins and self", "        awaited = False and self"),
     ),
     # Approvals, schedules
     _bug(

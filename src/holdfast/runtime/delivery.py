@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from holdfast.core.data import dataclass
 from holdfast.core.model import Checkpoint, Kind
 from holdfast.core.replay import CANCEL_ID, Journal, Operation, is_within
+from holdfast.runtime.interruption import Interruption
 
 _NONE: frozenset[str] = frozenset()
 _NO_MARKS: dict[str, Checkpoint] = {}
@@ -18,12 +20,22 @@ AWAITED = '"awaited"'
 """The output of a mark that says: it was raised in what was awaited, outside of operations, before this one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """That a branch hears of it, which is to be recorded."""
+
+    mark: Operation
+    awaited: bool
+    """It was raised in what the code awaited before this operation; else it is to be raised now."""
+
+
 class Delivery:
     """Who has heard of the cancellation, and who has not."""
 
-    __slots__ = ("_has_begun", "_not_told", "_open", "_recorded", "is_heard")
+    __slots__ = ("_has_begun", "_interruption", "_not_told", "_open", "_recorded", "is_heard")
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, interruption: Interruption) -> None:
+        self._interruption = interruption
         recorded = sorted(journal.of_kind(Kind.CANCEL), key=lambda mark: mark.seq)
         # Sets are made where there is something to put in: nearly no workflow is cancelled, or has branches.
         self._recorded = {each.digest: each for each in recorded} if recorded else _NO_MARKS
@@ -49,18 +61,20 @@ class Delivery:
         self._open -= ended
         self._not_told -= ended
 
-    def was_at(self, operation: Operation, *, interrupted: bool) -> Checkpoint | None:
+    def was_at(self, operation: Operation, runner: object) -> Checkpoint | None:
         """Return the mark that says that it was heard at this operation before, and so is now.
 
-        `interrupted`: this time too, it was raised in what the code awaited before.
+        `runner` is the task or thread that asks for it.
         """
         mark = self._recorded.pop(operation.step_id, None)
-        if mark is not None and mark.output == AWAITED and not interrupted:
+        if mark is None:
+            return None
+        if mark.output == AWAITED and not self._interruption.has_come(runner):
             # What the code awaited came before it could be interrupted: this branch has still to hear.
             self._not_told |= {operation.branch}
             return None
-        if mark is not None:
-            self._tell(operation.branch)
+        self._interruption.has_heard(runner)
+        self._tell(operation.branch)
         return mark
 
     def due_in(self, branch: str) -> bool:
@@ -73,13 +87,25 @@ class Delivery:
             return False
         return not self._has_begun or any(is_within(branch, each) for each in self._not_told)
 
-    def begin_at(self, operation: Operation, *, awaited: bool) -> str:
-        """Note that it is raised at an operation, or was in what was `awaited` before; return the mark's identity."""
-        is_first = not self.is_heard
+    def begin_at(self, operation: Operation, runner: object, *, begins: bool) -> Heard | None:
+        """Note that it is heard at an operation, if it is to be.
+
+        `begins`: the code asks for the operation just now. Else it is in it: the interruption is turned into this.
+        """
+        awaited = begins and self._interruption.has_come(runner)
+        if awaited:
+            self._interruption.has_heard(runner)
+        if not self.due_in(operation.branch) and (begins or not self._interruption.is_unheard(runner)):
+            return None
+        if not begins:
+            self._interruption.was_turned(runner)
+        how = "awaited before " if awaited else ""
+        step_id = f"{CANCEL_ID}[{how}{operation.step_id}]" if self.is_heard else CANCEL_ID
         self._tell(operation.branch)
-        if is_first:
-            return CANCEL_ID
-        return f"{CANCEL_ID}[{'awaited before ' if awaited else ''}{operation.step_id}]"
+        mark = Operation(
+            step_id=step_id, branch=operation.branch, name=CANCEL_ID, kind=Kind.CANCEL, digest=operation.step_id
+        )
+        return Heard(mark, awaited)
 
     def _tell(self, branch: str) -> None:
         if not self._has_begun:

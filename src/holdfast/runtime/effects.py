@@ -105,7 +105,7 @@ class OffloadWhole(Offload):
                 except asyncio.CancelledError:
                     if thread.cancelled():
                         raise
-                    if frame is not None and frame.execution.puts_off_interruption():
+                    if frame is not None and frame.execution.interruption.puts_off(frame.execution):
                         interrupted = True
                     elif thread.done() or task is None:
                         raise

@@ -358,7 +358,7 @@ class Engine:
         except asyncio.CancelledError:
             # A workflow's cancellation is raised by its operations, which record where it was heard.
             frame = current.get()
-            if frame is None or frame.step is not None or not frame.execution.puts_off_interruption():
+            if frame is None or frame.step is not None or not frame.execution.interruption.puts_off(frame.execution):
                 raise
         try:
             return (yield from self.read(function))

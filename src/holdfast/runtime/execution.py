@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast import failpoints
 from holdfast.core.identity import keyed_id, patch_id, series_id
 from holdfast.core.model import Checkpoint, Fence, Kind
-from holdfast.core.replay import AUXILIARY, CANCEL_ID, UNDO_BRANCH, UNDO_ID, Journal, Mismatch, Operation
+from holdfast.core.replay import AUXILIARY, UNDO_BRANCH, UNDO_ID, Journal, Mismatch, Operation
 from holdfast.errors import StoreUnavailable, WorkflowCancelled
 from holdfast.runtime.context import Frame, current, runner_here
 from holdfast.runtime.control import CodeEnded, Diverged, Lost, Released, Unwind
@@ -88,7 +88,7 @@ class Execution:
         self.is_suspected = crashes > 0  # it may have killed its worker, and has got no outcome since
         self.interruption = Interruption(journal)
         self._cancel_requested = cancel_requested
-        self._delivery = Delivery(journal)
+        self._delivery = Delivery(journal, self.interruption)
         self._patches: Patches | None = None
         self._mailbox: Mailbox | None = None
         self.unwinding = Unwinding()
@@ -191,15 +191,6 @@ class Execution:
         self._code_ended = True
         self.signal.set()
 
-    @contextmanager
-    def pausing(self, until: float) -> Iterator[None]:
-        """Note that a step pauses between two attempts while the block runs."""
-        self.pauses.append(until)
-        try:
-            yield
-        finally:
-            self.pauses.remove(until)
-
     def step_begins(self, *, can_be_undone: bool) -> None:
         """Count a body that begins to run; `step_ends` must follow."""
         with self._lock:
@@ -293,25 +284,15 @@ class Execution:
         """
         if self._code_ended or not (self.cancel_due or self.interruption.is_on):
             return
-        runner = runner_here()
-        is_unheard = self.interruption.is_unheard(runner)
-        awaited = begins and (is_unheard or self.interruption.came_along(runner))
         with self._lock:
-            is_due = self._delivery.due_in(operation.branch) or (is_unheard and not begins)
-            mark = self._delivery.begin_at(operation, awaited=awaited) if is_due else None
-        if awaited:
-            self.interruption.has_heard(runner)
-        if mark is None:
+            heard = self._delivery.begin_at(operation, runner_here(), begins=begins)
+        if heard is None:
             return
-        place = Operation(
-            step_id=mark, branch=operation.branch, name=CANCEL_ID, kind=Kind.CANCEL, digest=operation.step_id
-        )
-        self.record(place, output=AWAITED if awaited else None)
+        self.record(heard.mark, output=AWAITED if heard.awaited else None)
         failpoints.reached("cancel.heard", self.workflow_id)
         # Other branches may be waiting for something that now never comes.
         self.signal.set()
-        if not awaited:
-            self.interruption.was_turned(runner)
+        if not heard.awaited:
             raise WorkflowCancelled(self.workflow_id)
 
     @contextmanager
@@ -324,13 +305,10 @@ class Execution:
             raise
 
     def _was_cancelled_at(self, operation: Operation) -> bool:
-        runner = runner_here()
         with self._lock:
-            interrupted = self.interruption.is_unheard(runner) or self.interruption.came_along(runner)
-            mark = self._delivery.was_at(operation, interrupted=interrupted)
+            mark = self._delivery.was_at(operation, runner_here())
         if mark is None:
             return False
-        self.interruption.has_heard(runner)
         self.signal.set()
         return mark.output != AWAITED
 
@@ -464,22 +442,11 @@ class Execution:
             raise self.leave(Released()) from None
         except asyncio.CancelledError:
             # Not in the middle of a write.
-            if not self.puts_off_interruption():
+            if not self.interruption.puts_off(self):
                 raise
             receipt = yield from self._receipt(ticket, is_last=is_last)
             self.interruption.interrupt(self)
         return receipt
-
-    def puts_off_interruption(self) -> bool:
-        """Tell whether a `CancelledError` was the workflow's cancellation, and is to be raised later.
-
-        That is at its next operation, or where its code awaits next: then `interruption.interrupt` has to be called.
-        """
-        frame = current.get()
-        if frame is None or not self.is_to_interrupt(frame.branch):
-            return False
-        self.interruption.put_off(runner_here())
-        return True
 
     @property
     def mailbox(self) -> Mailbox:

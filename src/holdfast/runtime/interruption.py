@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.core.model import Kind
 from holdfast.core.replay import Journal
+from holdfast.runtime.context import current, runner_here
 
 if TYPE_CHECKING:
     from holdfast.runtime.execution import Execution
@@ -89,14 +90,14 @@ class Interruption:
         return runner in self._reached
 
     def is_unheard(self, runner: object) -> bool:
-        """Tell whether this task's code was interrupted, and has asked for nothing since."""
+        """Tell whether this task was interrupted, and its code has asked for nothing since."""
         return isinstance(runner, asyncio.Task) and self._reached.get(runner, False)
 
-    def came_along(self, runner: object) -> bool:
-        """Tell whether a task of the code's own is cancelled, by now because one that waits for it was interrupted."""
+    def has_come(self, runner: object) -> bool:
+        """Tell the same, also of a task of the code's own: what waited for it was interrupted, and has cancelled it."""
         if not self._reached or not isinstance(runner, asyncio.Task):
             return False
-        return runner not in self._tasks and runner.cancelling() > 0
+        return self.is_unheard(runner) or (runner not in self._tasks and runner.cancelling() > 0)
 
     def passes_on(self, runner: object) -> None:
         """Take note that what a task waited for was interrupted, which is about to be raised in it."""
@@ -114,7 +115,14 @@ class Interruption:
             self._reached[runner] = False
             runner.uncancel()
 
-    def put_off(self, runner: object) -> None:
-        """Take note that the exception was dropped. `interrupt` must follow where it can be raised."""
+    def puts_off(self, execution: Execution) -> bool:
+        """Tell whether a `CancelledError` was the workflow's cancellation, and is to be raised later.
+
+        That is at the next operation, or where the code awaits next: `interrupt` has to be called for that.
+        """
+        frame, runner = current.get(), runner_here()
+        if frame is None or not execution.is_to_interrupt(frame.branch):
+            return False
         if isinstance(runner, asyncio.Task) and self._reached.pop(runner, False):
             runner.uncancel()
+        return True

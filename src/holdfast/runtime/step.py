@@ -141,13 +141,16 @@ class _Call:
     def _pause(self, delay: float) -> Flow[None]:
         clock = self.execution.engine.clock
         until = clock.monotonic() + delay
-        with self.execution.pausing(until):
+        self.execution.pauses.append(until)
+        try:
             while (left := until - clock.monotonic()) > 0:
                 self.execution.signal.clear()
                 self.execution.check_still_asked(self.operation)
                 self.execution.check_cancel(self.operation)
                 with self.execution.hearing(self.operation):
                     yield Await(self.execution.signal, left)
+        finally:
+            self.execution.pauses.remove(until)
 
     def _body(self, function: Any, attempt: int) -> Flow[Any]:
         info = StepInfo(

@@ -8,10 +8,6 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _START_TIME = 19
 """Place of the start time in /proc/<pid>/stat, counted from the state that follows the command's name (field 3)."""
@@ -24,10 +20,10 @@ def host_identity() -> str:
     """Name this machine, this boot of it and this pid namespace: where equal, a pid means the same process table."""
     parts = [socket.gethostname()]
     with suppress(OSError):
-        parts.append(_path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
+        parts.append(_read("/proc/sys/kernel/random/boot_id").strip())
     with suppress(OSError):
         # Two containers on one machine may share the name and the boot, not the pids.
-        parts.append(str(_path("/proc/self/ns/pid").readlink()))
+        parts.append(os.readlink("/proc/self/ns/pid"))  # noqa: PTH115 - see `_read`
     return "/".join(parts)
 
 
@@ -54,15 +50,14 @@ def is_running(pid: int, started: str) -> bool | None:
     return None if _pid_exists(pid) else False
 
 
-def _path(text: str) -> Path:
-    from pathlib import Path  # takes long to import, and is not needed before an application is launched
-
-    return Path(text)
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - pathlib takes 5 ms to import
+        return file.read()
 
 
 def _stat(pid: int) -> list[str] | None:
     try:
-        text = _path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        text = _read(f"/proc/{pid}/stat")
     except OSError:
         return None
     # The command's name stands in parentheses and may contain spaces and parentheses itself.
