@@ -233,7 +233,8 @@ class StoreUnavailable(HoldfastError):
 class WorkflowCancelled(BaseException):
     """Raised inside a workflow that was cancelled, at its next durable operation.
 
-    Catch it to clean up (durable operations work in the handler) and raise it again.
+    Catch it to clean up (durable operations work in the handler) and raise it again. A coroutine that awaits something
+    else gets `asyncio.CancelledError` there instead, and may clean up in the same way.
     """
 
     def __init__(self, workflow_id: str = "") -> None:

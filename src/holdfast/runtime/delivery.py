@@ -87,7 +87,7 @@ class Delivery:
             return False
         return not self._has_begun or any(is_within(branch, each) for each in self._not_told)
 
-    def begin_at(self, operation: Operation, runner: object, *, begins: bool) -> Heard | None:
+    def hear_at(self, operation: Operation, runner: object, *, begins: bool) -> Heard | None:
         """Note that it is heard at an operation, if it is to be.
 
         `begins`: the code asks for the operation just now. Else it is in it: the interruption is turned into this.

@@ -97,6 +97,7 @@ class OffloadWhole(Offload):
         loop = asyncio.get_running_loop()
         thread = loop.run_in_executor(None, copy_context().run, self.function)
         task, frame = asyncio.current_task(), current.get()
+        execution = None if frame is None else frame.execution
         cancelled = interrupted = False
         try:
             while True:
@@ -105,7 +106,7 @@ class OffloadWhole(Offload):
                 except asyncio.CancelledError:
                     if thread.cancelled():
                         raise
-                    if frame is not None and frame.execution.interruption.puts_off(frame.execution):
+                    if execution is not None and execution.interruption.puts_off(execution):
                         interrupted = True
                     elif thread.done() or task is None:
                         raise
@@ -114,8 +115,8 @@ class OffloadWhole(Offload):
         finally:
             if cancelled and task is not None:
                 loop.call_soon(task.cancel)
-            if interrupted and frame is not None:
-                frame.execution.interruption.interrupt(frame.execution)
+            if interrupted and execution is not None:
+                execution.interruption.interrupt(execution)
 
 
 @dataclass(frozen=True, slots=True)

@@ -285,7 +285,7 @@ class Execution:
         if self._code_ended or not (self.cancel_due or self.interruption.is_on):
             return
         with self._lock:
-            heard = self._delivery.begin_at(operation, runner_here(), begins=begins)
+            heard = self._delivery.hear_at(operation, runner_here(), begins=begins)
         if heard is None:
             return
         self.record(heard.mark, output=AWAITED if heard.awaited else None)
