@@ -146,7 +146,7 @@ def test_promise_a_live_process_s_work_is_never_taken_over(store_url: str, tmp_p
         eventually(lambda: "slow" in " ".join(effects_of(effects)))
         with Holdfast(store_url, config=CONFIG) as app:
             owner = app.get_workflow("main").owner
-            assert process.finish().rpartition("result ")[2].strip() == "slept"
+            assert "result slept" in process.finish().splitlines()
             assert app.get_workflow("main").epoch == 1
             assert owner != app.engine.worker_id
     assert [line.split()[0] for line in effects_of(effects)] == ["slow"]
@@ -169,7 +169,7 @@ def test_promise_a_paused_process_can_not_write_after_its_lease(
             process.unpause()
             assert app.retrieve("main").result(timeout=30) == "slept"
             assert app.get_workflow("main").epoch > 1
-            assert process.finish().rpartition("result ")[2].strip() == "slept"
+            assert "result slept" in process.finish().splitlines()
             assert len([c for c in app.get_journal("main") if c.name == "dawdle"]) == 1
 
 
