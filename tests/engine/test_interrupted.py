@@ -11,6 +11,7 @@ import pytest
 
 from holdfast import (
     Client,
+    Config,
     Holdfast,
     Verdict,
     WorkflowCancelled,
@@ -45,6 +46,25 @@ class Happenings:
 @pytest.fixture
 def happenings() -> Happenings:
     return Happenings()
+
+
+async def _stopped_while_it_cleans_up(
+    store_url: str, happenings: Happenings, definition: Any, config: Config = STOPS
+) -> str:
+    """Cancel a workflow while it awaits, and close its application while it cleans up, as a crash would."""
+    async with Holdfast(store_url, config=config):
+        handle = await astart(definition)
+        await happenings.awaiting.wait()
+        await handle.acancel()
+        await happenings.cleaning.wait()
+    happenings.may_clean.set()
+    return handle.id
+
+
+async def _ends_as_cancelled(store_url: str, workflow_id: str) -> None:
+    async with Holdfast(store_url, config=QUICK) as app:
+        with pytest.raises(WorkflowWasCancelled):
+            await app.retrieve(workflow_id).aresult(timeout=10)
 
 
 @pytest.mark.parametrize("in_a_branch", [False, True])
@@ -99,9 +119,7 @@ async def test_one_that_was_asked_for_before_the_replay_interrupts_it(store_url:
         await happenings.awaiting.wait()
     async with Client(store_url) as client:
         await client.retrieve(handle.id).acancel()
-    async with Holdfast(store_url, config=QUICK) as app:
-        with pytest.raises(WorkflowWasCancelled):
-            await app.retrieve(handle.id).aresult(timeout=10)
+    await _ends_as_cancelled(store_url, handle.id)
     assert happenings.seen == ["booked"]
 
 
@@ -134,16 +152,10 @@ async def test_a_crash_while_it_cleans_up_is_replayed_to_there(
 
         await (agather(awaits()) if in_a_branch else awaits())
 
-    async with Holdfast(store_url, config=STOPS):
-        handle = await astart(awaits_for_ever)
-        await happenings.awaiting.wait()
-        await handle.acancel()
-        await happenings.cleaning.wait()
-    happenings.may_clean.set()
+    stopped = await _stopped_while_it_cleans_up(store_url, happenings, awaits_for_ever)
+    await _ends_as_cancelled(store_url, stopped)
     async with Holdfast(store_url, config=QUICK) as app:
-        with pytest.raises(WorkflowWasCancelled):
-            await app.retrieve(handle.id).aresult(timeout=10)
-        history = app.get_workflow(handle.id), app.get_journal(handle.id)
+        history = app.get_workflow(stopped), app.get_journal(stopped)
         finding = await asyncio.to_thread(replay, history, awaits_for_ever)
     assert happenings.seen == ["before", "one", "two", "first to clean", "second"]
     assert (finding.verdict, finding.unasked) == (Verdict.OK, ())
@@ -172,15 +184,9 @@ async def test_branches_that_have_nothing_to_clean_are_interrupted_again(
     async def branches() -> None:
         await agather(awaits(), receives())
 
-    async with Holdfast(store_url, config=replace(STOPS, suspend_after=60)):
-        handle = await astart(branches)
-        await happenings.awaiting.wait()
-        await handle.acancel()
-        await happenings.cleaning.wait()
-    happenings.may_clean.set()
-    async with Holdfast(store_url, config=QUICK) as app:
-        with pytest.raises(WorkflowWasCancelled):
-            await app.retrieve(handle.id).aresult(timeout=10)
+    config = replace(STOPS, suspend_after=60)
+    stopped = await _stopped_while_it_cleans_up(store_url, happenings, branches, config)
+    await _ends_as_cancelled(store_url, stopped)
     assert happenings.seen == ["cleaned"]
 
 
@@ -208,16 +214,9 @@ async def test_what_comes_before_it_can_be_interrupted_again_is_not_the_end_of_t
             await clean()
         await charge()
 
-    async with Holdfast(store_url, config=STOPS):
-        handle = await astart(asks)
-        await happenings.awaiting.wait()
-        await handle.acancel()
-        await happenings.cleaning.wait()
+    stopped = await _stopped_while_it_cleans_up(store_url, happenings, asks)
     answer.set_result(None)
-    happenings.may_clean.set()
-    async with Holdfast(store_url, config=QUICK) as app:
-        with pytest.raises(WorkflowWasCancelled):
-            await app.retrieve(handle.id).aresult(timeout=10)
+    await _ends_as_cancelled(store_url, stopped)
     assert "charged" not in happenings.seen
 
 
@@ -245,14 +244,10 @@ async def test_one_that_is_interrupted_earlier_than_before_is_set_aside(store_ur
             await clean("first")
             await clean("second")
 
-    async with Holdfast(store_url, config=STOPS):
-        handle = await astart(asks_twice)
-        await happenings.awaiting.wait()
-        await handle.acancel()
-        await happenings.cleaning.wait()
+    stopped = await _stopped_while_it_cleans_up(store_url, happenings, asks_twice)
     async with Holdfast(store_url, config=QUICK) as app:
         with pytest.raises(WorkflowSetAside, match=r"asked for.*the end of the workflow"):
-            await app.retrieve(handle.id).aresult(timeout=10)
+            await app.retrieve(stopped).aresult(timeout=10)
 
 
 async def test_a_crash_while_it_is_undone_is_replayed_to_there(store_url: str, happenings: Happenings) -> None:
@@ -272,15 +267,8 @@ async def test_a_crash_while_it_is_undone_is_replayed_to_there(store_url: str, h
         happenings.awaiting.set()
         await asyncio.Event().wait()
 
-    async with Holdfast(store_url, config=STOPS):
-        handle = await astart(awaits_for_ever)
-        await happenings.awaiting.wait()
-        await handle.acancel()
-        await happenings.cleaning.wait()
-    happenings.may_clean.set()
-    async with Holdfast(store_url, config=QUICK) as app:
-        with pytest.raises(WorkflowWasCancelled):
-            await app.retrieve(handle.id).aresult(timeout=10)
+    stopped = await _stopped_while_it_cleans_up(store_url, happenings, awaits_for_ever)
+    await _ends_as_cancelled(store_url, stopped)
     assert happenings.seen == ["booked", "handed back"]
 
 
