@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 
 import holdfast
 from tests.simulation.report import cells_table, met
@@ -57,9 +58,12 @@ def main() -> int:
         return subprocess.call([sys.executable, "-m", "tests.simulation", *sys.argv[1:]], env=environment)
     if options.seed is not None:
         return _one(options.seed, options.faults)
-    if options.processes > 1:
-        return _several(options)
-    return _many(options)
+    failed, cells = _many(options) if options.processes == 1 else _several(options)
+    print(cells_table(cells))
+    missing = options.require_coverage and not met(cells, seeds=options.seeds)
+    if missing:
+        print("some fault has not met some primitive: see the smallest numbers above")
+    return 1 if failed or missing else 0
 
 
 def _one(seed: int, faults: str | None) -> int:
@@ -89,7 +93,8 @@ def _tell(result: Result) -> None:
         print(f"  VIOLATED {violation}")
 
 
-def _many(options: argparse.Namespace) -> int:
+def _many(options: argparse.Namespace) -> tuple[int, Counter[tuple[str, str]]]:
+    """Run seeds one after another; return how many failed, and which fault met what."""
     tally, began = Tally(), time.process_time()
     with simulating() as simulation:
         for seed in range(options.first, options.first + options.seeds):
@@ -107,25 +112,22 @@ def _many(options: argparse.Namespace) -> int:
     spent = time.process_time() - began
     print(
         f"{tally.seeds} seeds, {len(tally.failed)} failed; {tally.commits} commits, {tally.fired.total()} faults, "
-        f"{tally.virtual:.0f} s of virtual time in {spent:.1f} s of CPU ({tally.seeds / spent:.1f} seeds a second)"
+        f"{tally.virtual:.0f} s of virtual time in {spent:.1f} s of CPU ({tally.seeds / spent:.1f} seeds a second)",
+        flush=True,
     )
-    print(cells_table(tally.cells))
-    missing = [] if met(tally.cells, seeds=tally.seeds) else ["coverage"]
-    if missing and options.require_coverage:
-        print("some fault has not met some primitive: see the smallest numbers above")
-    return 1 if tally.failed or (missing and options.require_coverage) else 0
+    return len(tally.failed), tally.cells
 
 
-def _several(options: argparse.Namespace) -> int:
+def _several(options: argparse.Namespace) -> tuple[int, Counter[tuple[str, str]]]:
+    """Do the same in some processes at once; what they met counts together."""
     share = -(-options.seeds // options.processes)
-    command = [sys.executable, "-m", "tests.simulation", "--seeds", str(share)]
-    command += ["--stop"] if options.stop else []
-    command += ["--require-coverage"] if options.require_coverage else []
-    running = [
-        subprocess.Popen([*command, "--first", str(options.first + place * share)])
+    shares = [
+        argparse.Namespace(**{**vars(options), "seeds": share, "first": options.first + place * share})
         for place in range(options.processes)
     ]
-    return max([process.wait() for process in running])
+    with get_context("fork").Pool(options.processes) as pool:
+        done = pool.map(_many, shares, chunksize=1)
+    return sum(failed for failed, _ in done), sum((cells for _, cells in done), Counter())
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections import Counter
 
 from tests.simulation.plan import FAULTS, KINDS
 
-SEEDS_OF_A_MEETING = 2000
+SEEDS_OF_A_MEETING = 1000
 """The rarest pair of a fault and a kind of operation meets a few times in so many."""
 
 
@@ -18,5 +18,5 @@ def cells_table(cells: Counter[tuple[str, str]]) -> str:
 
 
 def met(cells: Counter[tuple[str, str]], *, seeds: int) -> bool:
-    """Tell whether each fault met each kind of operation, at least once in every two thousand seeds."""
+    """Tell whether each fault met each kind of operation, at least once in every thousand seeds."""
     return all(cells[fault, kind] >= max(1, seeds // SEEDS_OF_A_MEETING) for fault in FAULTS for kind in KINDS)
